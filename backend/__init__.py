@@ -1,0 +1,1 @@
+"""Splatwright's backend: trains, edits and renders Gaussian splats without Blender."""

@@ -1,0 +1,70 @@
+"""What a capture is once it has been read: posed views, starting points, and which views are held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from backend.splats.cameras import Camera
+
+# What a mask file or an alpha channel means to training:
+# ignore: pixels outside the mask do not count; segment: outside the mask there is nothing (background);
+# alpha: the photo's own alpha channel is its transparency; off: masks and alpha are not used.
+MaskUse = Literal["ignore", "segment", "alpha", "off"]
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Coloured points to start training from."""
+
+    positions: np.ndarray  # [P, 3] float32, world
+    colors: np.ndarray  # [P, 3] uint8 sRGB
+
+
+@dataclass(frozen=True)
+class View:
+    """One photo with the camera that took it."""
+
+    name: str  # path below the capture's folder, with "/" ; unique
+    image_path: Path
+    camera: Camera  # of the photo as it is stored; the pinhole part
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)  # OpenCV k1, k2, p1, p2, k3
+    mask_path: Path | None = None  # white = inside
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Posed photos of one scene, in the world frame of the files they came from."""
+
+    folder: Path
+    dialect: str  # "transforms", "colmap", "llff"
+    train_views: tuple[View, ...]  # in file-name order
+    test_views: tuple[View, ...]  # held out; never trained on
+    points: PointCloud | None = None
+    has_own_test_split: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return tuple(sorted((*self.train_views, *self.test_views), key=lambda view: view.name))
+
+    def view(self, name: str) -> View | None:
+        """The view called `name`, by whole name or by an unambiguous file name."""
+        exact = [v for v in self.views if v.name == name]
+        loose = [v for v in self.views if Path(v.name).name == name or Path(v.name).stem == name]
+        found = exact or loose
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A view's picture ready for training: undistorted, resized, and the pinhole camera that matches its pixels."""
+
+    name: str
+    camera: Camera
+    rgb: np.ndarray  # [H, W, 3] uint8 sRGB, straight (not premultiplied)
+    alpha: np.ndarray | None  # [H, W] uint8, transparency (mask uses "segment" and "alpha")
+    weight: np.ndarray | None  # [H, W] uint8, 255 = counts, 0 = does not (mask use "ignore")

@@ -1,0 +1,1 @@
+"""What Blender and the backend agree on: errors, settings, and later every message."""
