@@ -57,8 +57,8 @@ class SplatCloud:
 
     def finite(self) -> np.ndarray:
         """bool [N]: every value of the splat is a finite number."""
-        columns = [a.reshape(len(self), -1) for a in (self.means, self.quats, self.log_scales, self.opacity_logits, self.sh)]
-        return np.logical_and.reduce([np.isfinite(c).all(axis=1) for c in columns])
+        arrays = (self.means, self.quats, self.log_scales, self.opacity_logits, self.sh)
+        return np.logical_and.reduce([np.isfinite(a).all(axis=tuple(range(1, a.ndim))) for a in arrays])
 
     def select(self, keep: np.ndarray) -> SplatCloud:
         """The splats chosen by a bool mask or an index array, in that order."""
