@@ -7,13 +7,25 @@ from typing import Protocol
 
 
 class Cancelled(Exception):
-    """Raised inside a method by `Job.progress` when the user asked it to stop."""
+    """Raised inside a method by `Job.progress` when the user threw the run away: there is no result."""
 
 
 class Job(Protocol):
-    """One run of a method."""
+    """One run of a method.
 
-    folder: Path | None  # where checkpoints may be kept; None = keep nothing
+    Two ways to end before the end: `progress` raises Cancelled (no result, the checkpoint stays), or `stop_early`
+    turns True (the method ends after the step it is in and returns what it has, marked as not finished).
+    """
+
+    @property
+    def folder(self) -> Path | None:
+        """Where checkpoints may be kept; None = keep nothing."""
+        ...
+
+    @property
+    def stop_early(self) -> bool:
+        """True as soon as the user wants what there is, now: a time limit, Ctrl-C. Looked at after each step."""
+        ...
 
     def progress(self, step: int, steps: int, **figures: float) -> None:
         """Reports that `step` of `steps` is done, with figures such as loss and splats.
@@ -31,6 +43,7 @@ class QuietJob:
     """A job that nobody watches; for scripts and tests."""
 
     folder: Path | None = None
+    stop_early: bool = False
 
     def progress(self, step: int, steps: int, **figures: float) -> None:
         pass
