@@ -60,7 +60,9 @@ def describe(settings_type: type[msgspec.Struct]) -> tuple[Setting, ...]:
     Raises TypeError for a field without `setting(...)`, without a default, or of a type that no widget can show.
     """
     hints = typing.get_type_hints(settings_type, include_extras=True)
-    return tuple(_describe_field(settings_type, field, hints[field.name]) for field in msgspec.structs.fields(settings_type))
+    return tuple(
+        _describe_field(settings_type, field, hints[field.name]) for field in msgspec.structs.fields(settings_type)
+    )
 
 
 def _describe_field(owner: type[msgspec.Struct], field: msgspec.structs.FieldInfo, hint: Any) -> Setting:
@@ -98,7 +100,11 @@ def _meta_of(hint: Any) -> msgspec.Meta | None:
 
 def _kind_of(where: str, hint: Any) -> tuple[SettingKind, bool, tuple[str, ...]]:
     bare = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-    members = typing.get_args(bare) if isinstance(bare, types.UnionType) or typing.get_origin(bare) is typing.Union else (bare,)
+    members = (
+        typing.get_args(bare)
+        if isinstance(bare, types.UnionType) or typing.get_origin(bare) is typing.Union
+        else (bare,)
+    )
     optional = type(None) in members
     members = tuple(m for m in members if m is not type(None))
     if len(members) == 1:

@@ -54,7 +54,9 @@ def method(*, label: str, help: str) -> Callable[[Callable[..., Any]], Callable[
             raise TypeError(f"{settings_type.__name__} must be frozen")
         describe(settings_type)
         if identifier in _methods:
-            raise TypeError(f"two methods are called {identifier}: {_methods[identifier].run.__module__} and {run.__module__}")
+            raise TypeError(
+                f"two methods are called {identifier}: {_methods[identifier].run.__module__} and {run.__module__}"
+            )
         _methods[identifier] = Method(identifier, category, label, help, settings_type, run)
         return run
 
@@ -80,5 +82,7 @@ def find(identifier: str) -> Method:
     """The method with this id. Raises UserError with the known ids."""
     known = {m.id: m for m in all_methods()}
     if identifier not in known:
-        raise UserError("bad_input", f"There is no method called '{identifier}'.", f"Known methods: {', '.join(known)}.")
+        raise UserError(
+            "bad_input", f"There is no method called '{identifier}'.", f"Known methods: {', '.join(known)}."
+        )
     return known[identifier]

@@ -38,4 +38,6 @@ class Camera:
     def resized(self, width: int, height: int) -> Camera:
         """The same camera whose picture has another number of pixels."""
         sx, sy = width / self.width, height / self.height
-        return replace(self, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy, width=width, height=height)
+        return replace(
+            self, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy, width=width, height=height
+        )

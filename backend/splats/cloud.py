@@ -36,7 +36,12 @@ class SplatCloud:
             array = getattr(self, name)
             if array.shape != shape or array.dtype != np.float32:
                 raise ValueError(f"{name} must be float32 {shape}, got {array.dtype} {array.shape}")
-        if self.sh.ndim != 3 or self.sh.shape[0] != n or self.sh.shape[1] not in SH_COEFFICIENTS or self.sh.shape[2] != 3:
+        if (
+            self.sh.ndim != 3
+            or self.sh.shape[0] != n
+            or self.sh.shape[1] not in SH_COEFFICIENTS
+            or self.sh.shape[2] != 3
+        ):
             raise ValueError(f"sh must be [{n}, 1|4|9|16|25, 3], got {self.sh.shape}")
         if self.sh.dtype != np.float32:
             raise ValueError(f"sh must be float32, got {self.sh.dtype}")

@@ -1,0 +1,1 @@
+"""Splatwright's Blender extension."""

@@ -1,0 +1,1 @@
+"""What the extension decides, without bpy and without sockets."""
