@@ -1,0 +1,23 @@
+"""Photos, poses and points: everything that is known before training starts."""
+
+from __future__ import annotations
+
+from backend.captures.capture import Capture, MaskUse, Photo, PointCloud, View
+from backend.captures.load import has_poses, load_capture
+from backend.captures.made_capture import make_capture
+from backend.captures.masks import choose_mask_use
+from backend.captures.photos import photo_size, read_photos
+
+__all__ = [
+    "Capture",
+    "MaskUse",
+    "Photo",
+    "PointCloud",
+    "View",
+    "choose_mask_use",
+    "has_poses",
+    "load_capture",
+    "make_capture",
+    "photo_size",
+    "read_photos",
+]

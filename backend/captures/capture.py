@@ -30,9 +30,10 @@ class View:
 
     name: str  # path below the capture's folder, with "/" ; unique
     image_path: Path
-    camera: Camera  # of the photo as it is stored; the pinhole part
+    camera: Camera  # the pinhole part, on the photo's full pixel grid
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)  # OpenCV k1, k2, p1, p2, k3
     mask_path: Path | None = None  # white = inside
+    turn_by_exif: bool = False  # the camera's grid is the photo turned by its EXIF orientation, not as it is stored
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,208 @@
+"""Makes a capture out of nothing: a ray-traced scene of textured shapes, for demos and tests without sample data."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+# World axes are Blender's: z is up and the floor is z = 0.
+_SPHERES = (  # centre, radius
+    ((0.0, 0.0, 0.7), 0.7),
+    ((1.7, 0.7, 0.5), 0.5),
+    ((-1.5, 1.0, 0.6), 0.6),
+    ((-0.9, -1.6, 0.35), 0.35),
+)
+_BOXES = (  # lowest corner, highest corner
+    ((0.8, -1.7, 0.0), (1.6, -0.9, 0.9)),
+    ((-2.2, -0.8, 0.0), (-1.5, -0.1, 0.6)),
+    ((0.2, 1.5, 0.0), (1.0, 2.1, 1.2)),
+)
+_FLOOR_RADIUS = 3.2
+_SUN = np.array([0.45, -0.4, 0.8]) / np.linalg.norm([0.45, -0.4, 0.8])
+_FAR = 1e9
+_SAMPLES = 2  # rays a pixel, a side
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """The nearest surface along each ray."""
+
+    distance: np.ndarray  # [R], _FAR where there is only sky
+    normal: np.ndarray  # [R, 3]
+    shape: np.ndarray  # [R] int, 0 = floor, then spheres, then boxes
+
+
+def make_capture(
+    folder: Path,
+    *,
+    views: int = 40,
+    width: int = 240,
+    height: int = 160,
+    transparent: bool = False,
+    points: int = 0,
+) -> Path:
+    """Writes images/*.png and a nerfstudio-style transforms.json into `folder` and returns it.
+
+    transparent: the photos have an alpha channel that is 0 where the sky would be.
+    points: so many exact points on surfaces are written as points.ply and named by ply_file_path.
+    """
+    folder = Path(folder)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    focal = 0.85 * width
+    frames = []
+    for i in range(views):
+        world_from_camera = _pose(i, views)
+        name = f"images/{i:04d}.png"
+        _write_image(folder / name, _photo(world_from_camera, width, height, focal, transparent=transparent))
+        opengl = world_from_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
+        frames.append({"file_path": name, "transform_matrix": opengl.tolist()})
+    lens = {"w": width, "h": height, "fl_x": focal, "fl_y": focal, "cx": width / 2, "cy": height / 2}
+    transforms: dict[str, object] = {"camera_model": "PINHOLE", **lens, "frames": frames}
+    if points > 0:
+        _write_points(folder / "points.ply", points)
+        transforms["ply_file_path"] = "points.ply"
+    _write(folder / "transforms.json", json.dumps(transforms, indent=1).encode())
+    return folder
+
+
+def _pose(i: int, views: int) -> np.ndarray:
+    """World from camera (OpenCV axes) of photo i on two rings around the scene, [4, 4]."""
+    angle = 2 * np.pi * (i * 0.5 + 0.13) / max(1, views / 2)
+    radius, altitude = (5.0, 1.7) if i % 2 == 0 else (4.3, 3.1)
+    centre = np.array([radius * np.cos(angle), radius * np.sin(angle), altitude])
+    forward = np.array([0.0, 0.0, 0.45]) - centre
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :4] = np.stack([right, np.cross(forward, right), forward, centre], axis=1)
+    return pose
+
+
+def _photo(world_from_camera: np.ndarray, width: int, height: int, focal: float, *, transparent: bool) -> np.ndarray:
+    """uint8 [H, W, 3], or [H, W, 4] with straight alpha."""
+    columns = (np.arange(width * _SAMPLES) + 0.5) / _SAMPLES
+    rows = (np.arange(height * _SAMPLES) + 0.5) / _SAMPLES
+    u, v = np.meshgrid(columns, rows)
+    rays = np.stack([(u - width / 2) / focal, (v - height / 2) / focal, np.ones_like(u)], axis=-1).reshape(-1, 3)
+    rays = rays @ world_from_camera[:3, :3].T
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    hits = _trace(world_from_camera[:3, 3], rays)
+    seen = hits.distance < _FAR
+    color = _shade(world_from_camera[:3, 3], rays, hits)
+    opaque = np.where(seen, 1.0, 0.0) if transparent else np.ones(len(rays))
+    samples = np.concatenate([color * opaque[:, None], opaque[:, None]], axis=1)
+    pixels = samples.reshape(height, _SAMPLES, width, _SAMPLES, 4).mean(axis=(1, 3))
+    if not transparent:
+        return np.rint(pixels[..., :3] * 255).astype(np.uint8)
+    straight = np.divide(
+        pixels[..., :3], pixels[..., 3:], out=np.zeros((*pixels.shape[:2], 3)), where=pixels[..., 3:] > 0
+    )
+    return np.rint(np.concatenate([straight, pixels[..., 3:]], axis=-1) * 255).astype(np.uint8)
+
+
+def _trace(origin: np.ndarray, rays: np.ndarray) -> _Hits:
+    count = len(rays)
+    hits = _Hits(np.full(count, _FAR), np.zeros((count, 3)), np.zeros(count, np.int64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = -origin[2] / rays[:, 2]
+        where = origin + rays * distance[:, None]
+        on_floor = (distance > 0) & (np.hypot(where[:, 0], where[:, 1]) < _FLOOR_RADIUS)
+    hits.distance[on_floor], hits.normal[on_floor] = distance[on_floor], (0.0, 0.0, 1.0)
+
+    for number, (centre, radius) in enumerate(_SPHERES, start=1):
+        offset = origin - np.array(centre)
+        half = rays @ offset
+        inside_root = half * half - (offset @ offset - radius * radius)
+        distance = -half - np.sqrt(np.maximum(inside_root, 0))
+        hit = (inside_root > 0) & (distance > 0) & (distance < hits.distance)
+        hits.distance[hit], hits.shape[hit] = distance[hit], number
+        hits.normal[hit] = (offset + rays[hit] * distance[hit, None]) / radius
+
+    for number, (low, high) in enumerate(_BOXES, start=1 + len(_SPHERES)):
+        with np.errstate(divide="ignore"):
+            to_low, to_high = (np.array(low) - origin) / rays, (np.array(high) - origin) / rays
+        enter, leave = np.minimum(to_low, to_high), np.maximum(to_low, to_high)
+        distance, axis = enter.max(axis=1), enter.argmax(axis=1)
+        hit = (distance > 0) & (distance < leave.min(axis=1)) & (distance < hits.distance)
+        hits.distance[hit], hits.shape[hit] = distance[hit], number
+        hits.normal[hit] = -np.eye(3)[axis[hit]] * np.sign(np.take_along_axis(rays, axis[:, None], 1)[hit])
+    return hits
+
+
+def _shade(origin: np.ndarray, rays: np.ndarray, hits: _Hits) -> np.ndarray:
+    """Colours 0..1, [R, 3]; the highlight moves with the viewer."""
+    up = rays[:, 2:3].clip(-1, 1)
+    color = np.array([0.72, 0.8, 0.92]) * (0.75 + 0.25 * up)
+    seen = hits.distance < _FAR
+    where = origin + rays[seen] * hits.distance[seen, None]
+    normal = hits.normal[seen]
+    albedo = _texture(where, hits.shape[seen])
+    diffuse = 0.45 + 0.55 * (normal @ _SUN).clip(0, 1)[:, None]
+    mirrored = rays[seen] - 2 * (rays[seen] * normal).sum(axis=1, keepdims=True) * normal
+    gloss = np.where((hits.shape[seen] > 0) & (hits.shape[seen] <= len(_SPHERES)), 0.45, 0.05)[:, None]
+    color[seen] = albedo * diffuse + gloss * (mirrored @ _SUN).clip(0, 1)[:, None] ** 24
+    return color.clip(0, 1)
+
+
+def _texture(where: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Albedo of surface points: a base colour a shape, under bands of several sizes that feature finders like."""
+    generator = np.random.default_rng(7)
+    bases = np.array(
+        [(0.55, 0.5, 0.45), (0.8, 0.32, 0.22), (0.25, 0.65, 0.35), (0.3, 0.4, 0.85), (0.85, 0.75, 0.25),
+         (0.7, 0.35, 0.75), (0.3, 0.7, 0.75), (0.85, 0.55, 0.3)]
+    )  # fmt: skip
+    pattern = np.zeros((len(where), 3))
+    for frequency, strength in ((2.5, 0.16), (6.0, 0.13), (13.0, 0.1), (22.0, 0.06)):
+        for _ in range(2):
+            directions, phases = generator.normal(size=(3, 3)), generator.uniform(0, 2 * np.pi, 3)
+            # A warped wave never repeats, so no two places look alike.
+            bent = where + 0.35 * np.sin(1.7 * where[:, (1, 2, 0)] + phases[0])
+            pattern += strength * np.sin(frequency * bent @ directions + phases + shape[:, None])
+    tiles = ((np.floor(where[:, 0] * 1.5) + np.floor(where[:, 1] * 1.5)) % 2)[:, None] * (shape == 0)[:, None]
+    return (bases[shape % len(bases)] + 0.6 * pattern - 0.12 * tiles).clip(0.02, 1.0)
+
+
+def _write_points(path: Path, count: int) -> None:
+    """Exact points where random rays into the scene end."""
+    generator = np.random.default_rng(1)
+    positions, colors = [np.zeros((0, 3))], [np.zeros((0, 3))]
+    while sum(map(len, positions)) < count:
+        pose = _pose(int(generator.integers(0, 64)), 64)
+        rays = np.concatenate([generator.uniform(-0.6, 0.6, (count, 2)), np.ones((count, 1))], axis=1)
+        rays = rays @ pose[:3, :3].T
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        hits = _trace(pose[:3, 3], rays)
+        seen = np.flatnonzero(hits.distance < _FAR)[: max(1, count // 16)]
+        positions.append(pose[:3, 3] + rays[seen] * hits.distance[seen, None])
+        colors.append(_texture(positions[-1], hits.shape[seen]))
+    vertex = np.zeros(count, [(n, "<f4") for n in "xyz"] + [(n, "u1") for n in ("red", "green", "blue")])
+    for axis, values in zip("xyz", np.concatenate(positions)[:count].T, strict=True):
+        vertex[axis] = values
+    for channel, values in zip(("red", "green", "blue"), np.concatenate(colors)[:count].T, strict=True):
+        vertex[channel] = np.rint(values * 255)
+    properties = "".join(f"property float {n}\n" for n in "xyz") + "".join(
+        f"property uchar {n}\n" for n in ("red", "green", "blue")
+    )
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {count}\n{properties}end_header\n"
+    _write(path, header.encode() + vertex.tobytes())
+
+
+def _write_image(path: Path, pixels: np.ndarray) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    Image.fromarray(pixels).save(temporary, format="PNG", compress_level=1)
+    os.replace(temporary, path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
