@@ -1,0 +1,75 @@
+"""What goes into a training method and what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from backend.captures.capture import Photo, PointCloud
+from backend.splats.cloud import SplatCloud
+from backend.training.plan import TrainingPlan
+from shared_protocol.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """Everything a training method reads; none of it is changed."""
+
+    train_photos: Sequence[Photo]
+    test_photos: Sequence[Photo]  # only looked at for the progress figures; may be empty
+    points: PointCloud | None
+    plan: TrainingPlan
+    resume: bool = False  # go on from the newest checkpoint in the job's folder, if there is one
+
+    def __post_init__(self) -> None:
+        if not self.train_photos:
+            raise UserError("bad_input", "There are no photos to train on.", "Add photos or hold out fewer.")
+
+    @property
+    def has_transparency(self) -> bool:
+        return any(photo.alpha is not None for photo in self.train_photos)
+
+    def fingerprint(self) -> str:
+        """Tells captures apart: names, cameras, points and a sample of every photo's pixels."""
+        digest = hashlib.sha256()
+        for photo in self.train_photos:
+            camera = photo.camera
+            numbers = (camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height)
+            digest.update(photo.name.encode())
+            digest.update(np.array(numbers, np.float64).tobytes())
+            digest.update(camera.camera_from_world.astype(np.float64).tobytes())
+            for pixels in (photo.rgb, photo.alpha, photo.weight):
+                if pixels is not None:
+                    digest.update(np.ascontiguousarray(pixels[::4]).tobytes())
+        if self.points is not None:
+            digest.update(np.ascontiguousarray(self.points.positions).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training method leaves behind."""
+
+    cloud: SplatCloud  # in the capture's frame
+    steps: int  # done, counted from the very first, also when resumed
+    finished: bool  # False when it was asked to stop early
+    loss: float  # of the last steps that were looked at
+
+
+class TrainingJob(Protocol):
+    """The part of a job that training needs; every `backend.methods.job.Job` has it."""
+
+    @property
+    def folder(self) -> Path | None: ...
+
+    @property
+    def stop_early(self) -> bool: ...
+
+    def progress(self, step: int, steps: int, **figures: float) -> None: ...
+
+    def note(self, text: str) -> None: ...

@@ -1,0 +1,44 @@
+"""The terms a loss is made of; a method adds up those it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from backend.splats.similarity import l1_ssim_loss
+from backend.training.representation import ActiveSplats
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What one step drew, beside what it should have drawn."""
+
+    image: Tensor  # [H, W, 3]
+    alpha: Tensor  # [H, W]
+    target: Tensor  # [H, W, 3] on the same background
+    weight: Tensor | None  # [H, W] 0..1; None = every pixel counts
+    splats: ActiveSplats
+
+
+LossPart = Callable[[Comparison], Tensor]  # -> scalar
+
+
+def photometric(ssim_weight: float) -> LossPart:
+    """(1 - w) L1 + w (1 - SSIM), as in 3DGS."""
+
+    def loss(seen: Comparison) -> Tensor:
+        return l1_ssim_loss(seen.image, seen.target, ssim_weight=ssim_weight, weight=seen.weight)
+
+    return loss
+
+
+def mean_opacity(weight: float) -> LossPart:
+    """Lets splats fade that the photos do not ask for (3DGS-MCMC)."""
+    return lambda seen: weight * seen.splats.opacities.mean()
+
+
+def mean_scale(weight: float) -> LossPart:
+    """Lets splats shrink that the photos do not ask for, in camera extents (3DGS-MCMC)."""
+    return lambda seen: weight * seen.splats.scales.mean()

@@ -1,0 +1,54 @@
+"""What changes during a run: learning rates, SH degree, photo size, and when to look and to save."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.training.settings import TrainingSettings
+
+REFERENCE_STEPS = 30_000  # the run that the settings' learning rates are meant for
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The settings' fractions made into step numbers of one run. Steps count from 0."""
+
+    settings: TrainingSettings
+    steps: int
+
+    def first_rates(self) -> dict[str, float]:
+        """Learning rate of every parameter at step 0; short runs learn faster."""
+        settings = self.settings
+        shortage = max(1.0, REFERENCE_STEPS / self.steps)
+        colors = shortage**settings.short_run_colors
+        return {
+            "means": settings.means_rate * shortage**settings.short_run_means,
+            "scales": settings.scale_rate,
+            "quats": settings.quat_rate,
+            "opacities": settings.opacity_rate,
+            "sh0": settings.sh0_rate * colors,
+            "shN": settings.shN_rate * colors,
+        }
+
+    def means_rate(self, step: int) -> float:
+        """Falls exponentially from the first rate to `means_rate_end` of it."""
+        return self.first_rates()["means"] * self.settings.means_rate_end ** (step / self.steps)
+
+    def sh_degree(self, step: int) -> int:
+        interval = max(1.0, min(self.settings.sh_interval_longest, self.settings.sh_interval * self.steps))
+        return min(self.settings.sh_degree, int(step / interval))
+
+    def is_coarse(self, step: int) -> bool:
+        return step < self.settings.coarse_fraction * self.steps
+
+    def evaluates_after(self, done: int) -> bool:
+        """Whether to look at held-out photos when `done` steps are done."""
+        return _is_due(done, self.settings.evaluation_interval, self.steps)
+
+    def saves_after(self, done: int) -> bool:
+        """Whether to write a checkpoint when `done` steps are done; the end is always one."""
+        return _is_due(done, self.settings.checkpoint_interval, self.steps)
+
+
+def _is_due(done: int, interval: float, steps: int) -> bool:
+    return done == steps or done % max(1, round(interval * steps)) == 0
