@@ -2,14 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from backend.splats.raster import brute_force
+RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
+RasterizeMode = Literal["classic", "antialiased"]
+CameraModel = Literal["pinhole", "ortho"]
 
 
-def rasterization(means: Tensor, *arguments: Any, absgrad: bool = False, **options: Any) -> tuple[Tensor, Tensor, dict]:
-    picture, alpha, info = brute_force.rasterization(means, *arguments, **options)
-    return picture.float(), alpha.float(), info
+def rasterization(
+    means: Tensor,
+    quats: Tensor | None,
+    scales: Tensor | None,
+    opacities: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,  # noqa: N803  gsplat's name
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    radius_clip: float = 0.0,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    render_mode: RenderMode = "RGB",
+    rasterize_mode: RasterizeMode = "classic",
+    absgrad: bool = False,
+    covars: Tensor | None = None,
+    camera_model: CameraModel = "pinhole",
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Draws N splats for C cameras; differentiable by everything but the cameras.
+
+    means: [N, 3] world. quats: [N, 4] w, x, y, z of any length. scales: [N, 3] standard deviations.
+    covars: [N, 3, 3] symmetric, instead of quats and scales (the upper triangle counts). opacities: [N] in 0..1.
+    colors: with `sh_degree`, coefficients [N, K, 3] or [C, N, K, 3], or the pair ([N, 1, 3], [N, K - 1, 3]);
+        without, channels [N, D] or [C, N, D].
+    viewmats: [C, 4, 4] camera from world, OpenCV axes. Ks: [C, 3, 3] pixels (for "ortho", pixels per world unit).
+    near_plane, far_plane: world units. radius_clip, eps2d: pixels, pixels^2. backgrounds: [C, D].
+    Returns pictures [C, H, W, D] (depth last; "ED" is depth divided by alpha), alphas [C, H, W, 1], and gsplat's info
+    dictionary (`packed=False` keys: means2d [C, N, 2] with `.grad`, and `.absgrad` after backward with absgrad=True,
+    radii [C, N, 2], depths, conics, width, height, n_cameras, ...) plus "broken", how many splats were left out because
+    they hold NaN or infinite values.
+
+    Semantics and constants: gsplat 1.5.3. On CUDA tensors it is gsplat that draws.
+    """
+    options = {
+        "near_plane": near_plane,
+        "far_plane": far_plane,
+        "radius_clip": radius_clip,
+        "eps2d": eps2d,
+        "sh_degree": sh_degree,
+        "backgrounds": backgrounds,
+        "render_mode": render_mode,
+        "rasterize_mode": rasterize_mode,
+        "absgrad": absgrad,
+        "covars": covars,
+        "camera_model": camera_model,
+    }
+    if means.is_cuda:
+        from backend.splats.raster import cuda as implementation
+    else:
+        from backend.splats.raster.cpu import rasterize as implementation
+    return implementation.rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, **options)
+
+
+def blending_weights(*arguments: Any, **options: Any) -> Tensor:
+    """Sum of each splat's blending weights (alpha times transmittance) over all pixels and cameras, [N].
+
+    Takes the arguments of `rasterization` up to `height`; colours do not matter. The gradient of a picture's sum by a
+    splat's one-channel colour is exactly this sum (EAGLES, Girish et al. 2024).
+    """
+    means, quats, scales, opacities, _, *rest = (a.detach() if isinstance(a, Tensor) else a for a in arguments)
+    ones = torch.ones((len(means), 1), device=means.device, requires_grad=True)
+    with torch.enable_grad():
+        picture, _, _ = rasterization(means, quats, scales, opacities, ones, *rest, **options)
+        picture.sum().backward()
+    assert ones.grad is not None
+    return ones.grad[:, 0]

@@ -1,0 +1,272 @@
+"""Blends a tile's splats front to back, and carries gradients back the same way.
+
+One kernel per number of channels (1 to 4), so that channels are unrolled and the 16 pixels of a row fill SIMD lanes.
+What makes it fast: unsigned indices into one flat scratch buffer (signed ones cost LLVM its vectors), a polynomial for
+the exponential, branch-free masks, and a backward pass that runs front to back on what is left of the pixel's colour
+(so nothing of the forward pass is stored). Gradients are written per pair of splat and tile and then summed per splat:
+no atomics, the same bits on every run.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from backend.splats.raster.constants import ALPHA_MAX, TILE_SIZE, TRANSMITTANCE_MIN
+from backend.splats.raster.cpu.projection import LOG_LIMIT, P, Q, R
+from backend.splats.raster.cpu.threads import device_function, parallel_kernel
+
+F = np.float32
+MAX_CHANNELS = 4
+# A splat as the kernels read it, one cache line: x, y, P, Q, R, ln(255 opacity), opacity, up to four channels
+RECORD_COLUMNS = 12
+CHANNEL = 7
+# Gradient of a pair: x, y, conic xx, xy, yy, opacity, |x|, |y|, channels
+GRADIENT_CHANNEL = 8
+PIXELS = TILE_SIZE * TILE_SIZE
+CHECK_EVERY = 16  # splats between two looks at whether every pixel of the tile is finished
+
+
+@device_function
+def exp_minus(s):  # type: ignore[no-untyped-def]
+    """exp(-s) for s in [0, 6], relative error below 2e-7: a polynomial of s / 16, squared four times."""
+    t = s * F(-1 / 16.0)
+    p = F(1) + t * (F(1) + t * (F(0.5) + t * (F(1 / 6.0) + t * (F(1 / 24.0) + t * (F(1 / 120.0) + t * F(1 / 720.0))))))
+    p = p * p
+    p = p * p
+    p = p * p
+    return p * p
+
+
+@parallel_kernel
+def gather_records(order, means2d, ellipses, opacities, channels, first, records):  # type: ignore[no-untyped-def]
+    """Packs the splats in depth order. channels: [N, D], of which `first` to `first + 3` are taken."""
+    count = min(MAX_CHANNELS, channels.shape[1] - first)
+    for rank in prange(order.shape[0]):
+        i = order[rank]
+        records[rank, 0], records[rank, 1] = means2d[i, 0], means2d[i, 1]
+        records[rank, 2], records[rank, 3], records[rank, 4] = ellipses[i, P], ellipses[i, Q], ellipses[i, R]
+        records[rank, 5], records[rank, 6] = ellipses[i, LOG_LIMIT], opacities[i]
+        for c in range(count):
+            records[rank, CHANNEL + c] = channels[i, first + c]
+
+
+class BlendKernels(NamedTuple):
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+
+@functools.cache
+def blend_kernels(channels: int, absolute: bool) -> BlendKernels:
+    """The kernels for this many channels; `absolute` adds the sums of absolute screen gradients (absgrad)."""
+    return BlendKernels(_forward_kernel(channels), _backward_kernel(channels, absolute))
+
+
+@functools.cache
+def _forward_kernel(channels: int) -> Callable[..., Any]:
+    two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
+    row_length = np.uintp(TILE_SIZE)
+    at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (1 + c)) for c in range(4))
+    scratch_size = PIXELS * (1 + channels)
+
+    @functools.partial(parallel_kernel, chunk=2)
+    def forward(  # type: ignore[no-untyped-def]
+        width, height, tiles_x, tiles_y, tile_start, rank_of_pair, box_of_pair, records, background,
+        picture, transmittance, last_pair,
+    ):  # fmt: skip
+        for tile in prange(tiles_x * tiles_y):
+            tile_y = tile // tiles_x
+            tile_x = tile - tile_y * tiles_x
+            rows, columns = min(TILE_SIZE, height - tile_y * TILE_SIZE), min(TILE_SIZE, width - tile_x * TILE_SIZE)
+            # transmittance of each pixel, negative once it is finished; then the channels' sums
+            s = np.zeros(scratch_size, np.float32)
+            for r in range(TILE_SIZE):
+                for i in range(TILE_SIZE):
+                    s[r * TILE_SIZE + i] = F(1) if r < rows and i < columns else F(-1)
+            left, top = F(tile_x * TILE_SIZE) + F(0.5), F(tile_y * TILE_SIZE) + F(0.5)
+            pair, end = tile_start[tile], tile_start[tile + 1]
+            while pair < end:
+                record = records[rank_of_pair[pair]]
+                x, y = record[0] - left, record[1] - top
+                p, q, rr, limit, opacity = record[2], record[3], record[4], record[5], record[6]
+                c0, c1, c2, c3 = record[7], record[8], record[9], record[10]
+                for r in range(box_of_pair[pair, 0], box_of_pair[pair, 1] + 1):
+                    dy = F(r) - y
+                    slope, base = q * dy, (rr * dy) * (rr * dy)
+                    b = np.uintp(r * TILE_SIZE)
+                    for i in range(row_length):
+                        u = p * (F(i) - x) + slope
+                        e = u * u + base
+                        inside = e <= limit
+                        alpha = min(opacity * exp_minus(e if inside else F(0)), F(ALPHA_MAX))
+                        alpha = alpha if inside else F(0)
+                        before = s[b + i]
+                        after = before * (F(1) - alpha)
+                        go_on = after > F(TRANSMITTANCE_MIN)
+                        weight = alpha * before if go_on else F(0)
+                        s[b + i] = after if go_on else -abs(before)
+                        s[b + at_0 + i] += weight * c0
+                        if two:
+                            s[b + at_1 + i] += weight * c1
+                        if three:
+                            s[b + at_2 + i] += weight * c2
+                        if four:
+                            s[b + at_3 + i] += weight * c3
+                pair += 1
+                if (pair & (CHECK_EVERY - 1)) == 0:
+                    most = F(-1)
+                    for i in range(PIXELS):
+                        most = max(most, s[i])
+                    if most <= F(0):
+                        break
+            last_pair[tile] = pair
+            for r in range(rows):
+                for i in range(columns):
+                    row, column, k = tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i, r * TILE_SIZE + i
+                    through = abs(s[k])
+                    transmittance[row, column] = through
+                    for c in range(channels):
+                        picture[row, column, c] = s[(1 + c) * PIXELS + k] + through * background[c]
+
+    return forward
+
+
+@functools.cache
+def _backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
+    two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
+    row_length = np.uintp(TILE_SIZE)
+    at_rest = np.uintp(PIXELS)
+    at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (2 + c)) for c in range(4))
+    scratch_size = PIXELS * (2 + channels)
+
+    @functools.partial(parallel_kernel, chunk=2)
+    def backward(  # type: ignore[no-untyped-def]
+        width, height, tiles_x, tiles_y, tile_start, rank_of_pair, box_of_pair, records,
+        picture, transmittance, last_pair, grad_picture, grad_transmittance, grad_pairs,
+    ):  # fmt: skip
+        for tile in prange(tiles_x * tiles_y):
+            tile_y = tile // tiles_x
+            tile_x = tile - tile_y * tiles_x
+            rows, columns = min(TILE_SIZE, height - tile_y * TILE_SIZE), min(TILE_SIZE, width - tile_x * TILE_SIZE)
+            # transmittance; what later splats and the background still add to the loss; gradient of each channel
+            s = np.zeros(scratch_size, np.float32)
+            for r in range(TILE_SIZE):
+                for i in range(TILE_SIZE):
+                    k = r * TILE_SIZE + i
+                    s[k] = F(-1)
+                    if r < rows and i < columns:
+                        row, column = tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i
+                        rest = grad_transmittance[row, column] * transmittance[row, column]
+                        for c in range(channels):
+                            s[(2 + c) * PIXELS + k] = grad_picture[row, column, c]
+                            rest += grad_picture[row, column, c] * picture[row, column, c]
+                        s[k] = F(1)
+                        s[PIXELS + k] = rest
+            left, top = F(tile_x * TILE_SIZE) + F(0.5), F(tile_y * TILE_SIZE) + F(0.5)
+            for pair in range(tile_start[tile], tile_start[tile + 1]):
+                out = grad_pairs[pair]
+                if pair >= last_pair[tile]:
+                    for k in range(GRADIENT_CHANNEL + channels):
+                        out[k] = F(0)
+                    continue
+                record = records[rank_of_pair[pair]]
+                x, y = record[0] - left, record[1] - top
+                p, q, rr, limit, opacity = record[2], record[3], record[4], record[5], record[6]
+                c0, c1, c2, c3 = record[7], record[8], record[9], record[10]
+                # sums over the pixels, of g = d loss / d exponent: g, g u, g dx^2, g dx dy, g dy, g dy^2
+                sum_g, sum_gu, sum_gxx, sum_gxy, sum_gy, sum_gyy = F(0), F(0), F(0), F(0), F(0), F(0)
+                abs_x, abs_y, h0, h1, h2, h3 = F(0), F(0), F(0), F(0), F(0), F(0)
+                for r in range(box_of_pair[pair, 0], box_of_pair[pair, 1] + 1):
+                    dy = F(r) - y
+                    slope, v = q * dy, rr * dy
+                    base, vr = v * v, v * rr
+                    b = np.uintp(r * TILE_SIZE)
+                    g_row, gu_row, guu_row, ax_row, ay_row = F(0), F(0), F(0), F(0), F(0)
+                    h0_row, h1_row, h2_row, h3_row = F(0), F(0), F(0), F(0)
+                    for i in range(row_length):
+                        u = p * (F(i) - x) + slope
+                        e = u * u + base
+                        inside = e <= limit
+                        raw = opacity * exp_minus(e if inside else F(0))
+                        held = raw >= F(ALPHA_MAX)
+                        alpha = F(ALPHA_MAX) if held else raw
+                        alpha = alpha if inside else F(0)
+                        before = s[b + i]
+                        through = F(1) - alpha
+                        after = before * through
+                        go_on = after > F(TRANSMITTANCE_MIN)
+                        weight = alpha * before if go_on else F(0)
+                        s[b + i] = after if go_on else -abs(before)
+                        g0 = s[b + at_0 + i]
+                        along = g0 * c0
+                        h0_row += weight * g0
+                        if two:
+                            g1 = s[b + at_1 + i]
+                            along += g1 * c1
+                            h1_row += weight * g1
+                        if three:
+                            g2 = s[b + at_2 + i]
+                            along += g2 * c2
+                            h2_row += weight * g2
+                        if four:
+                            g3 = s[b + at_3 + i]
+                            along += g3 * c3
+                            h3_row += weight * g3
+                        rest = s[b + at_rest + i] - weight * along
+                        s[b + at_rest + i] = rest
+                        g = raw * (rest / through - before * along)
+                        g = g if inside and go_on and not held else F(0)
+                        gu = g * u
+                        g_row += g
+                        gu_row += gu
+                        guu_row += gu * u
+                        if absolute:
+                            ax_row += abs(gu)
+                            ay_row += abs(gu * q + g * vr)
+                    # dx = (u - slope) / p, so sums with dx follow from those with u
+                    gx_row = (gu_row - slope * g_row) / p
+                    sum_gxx += (guu_row - slope * (gu_row + p * gx_row)) / (p * p)
+                    sum_g += g_row
+                    sum_gu += gu_row
+                    sum_gxy += gx_row * dy
+                    sum_gy += g_row * dy
+                    sum_gyy += g_row * dy * dy
+                    if absolute:
+                        abs_x += ax_row
+                        abs_y += ay_row
+                    h0 += h0_row
+                    h1 += h1_row
+                    h2 += h2_row
+                    h3 += h3_row
+                out[0] = F(-2) * p * sum_gu
+                out[1] = F(-2) * (q * sum_gu + rr * rr * sum_gy)
+                out[2], out[3], out[4] = F(0.5) * sum_gxx, sum_gxy, F(0.5) * sum_gyy
+                out[5] = -sum_g / opacity
+                out[6], out[7] = F(2) * p * abs_x, F(2) * abs_y
+                out[8] = h0
+                if two:
+                    out[9] = h1
+                if three:
+                    out[10] = h2
+                if four:
+                    out[11] = h3
+
+    return backward
+
+
+@parallel_kernel
+def sum_pairs(order, slot_start, pair_of_slot, grad_pairs, sums):  # type: ignore[no-untyped-def]
+    """Adds up each splat's pairs. sums: [N, columns], rows of splats that are not in `order` must be zero already."""
+    columns = sums.shape[1]
+    for rank in prange(order.shape[0]):
+        row = sums[order[rank]]
+        for k in range(columns):
+            row[k] = F(0)
+        for slot in range(slot_start[rank], slot_start[rank + 1]):
+            pair = grad_pairs[pair_of_slot[slot]]
+            for k in range(columns):
+                row[k] += pair[k]

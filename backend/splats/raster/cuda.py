@@ -1,0 +1,59 @@
+"""Draws splats on CUDA: gsplat, fed only with numbers it can sort."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backend.splats.raster import gsplat_build
+
+log = logging.getLogger(__name__)
+
+
+def rasterization(
+    means: Tensor,
+    quats: Tensor | None,
+    scales: Tensor | None,
+    opacities: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,  # noqa: N803  gsplat's name
+    width: int,
+    height: int,
+    **options: Any,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """See `backend.splats.raster.rasterization`."""
+    gsplat_build.prepare_environment()
+    import gsplat
+
+    if isinstance(colors, tuple):
+        colors = torch.cat(colors, 1)
+    healthy = _healthy(len(means), means, quats, scales, opacities, options.get("covars"), colors)
+    broken = len(means) - int(healthy.sum())
+    if broken:
+        # An infinite scale becomes a NaN radius and then a random sort key, which kills the process (gsplat#845).
+        log.warning("%d splats hold NaN or infinite values and are not drawn", broken)
+        means, opacities = _mend(means, healthy), _mend(opacities, healthy)
+        quats, scales = _mend(quats, healthy, 1.0), _mend(scales, healthy, 1.0)
+        colors, options["covars"] = _mend(colors, healthy), _mend(options.get("covars"), healthy)
+    pictures, alphas, info = gsplat.rasterization(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height, packed=False, **options
+    )
+    info["broken"] = broken
+    return pictures, alphas, info
+
+
+def _healthy(n: int, *tensors: Tensor | None) -> Tensor:
+    columns = [torch.isfinite(t).reshape(n, -1).all(1) for t in tensors if t is not None and len(t) == n]
+    return torch.stack(columns).all(0)
+
+
+def _mend(tensor: Tensor | None, healthy: Tensor, value: float = 0.0) -> Any:
+    """Rows that are not healthy replaced by `value`, without a gradient. Opacity 0 keeps such a splat out of the picture."""
+    if tensor is None or len(tensor) != len(healthy):
+        return tensor
+    rows = healthy.reshape(-1, *[1] * (tensor.dim() - 1))
+    return torch.where(rows, tensor, torch.full_like(tensor, value))
