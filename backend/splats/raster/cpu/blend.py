@@ -18,7 +18,7 @@ from numba import prange
 
 from backend.splats.raster.constants import ALPHA_MAX, TILE_SIZE, TRANSMITTANCE_MIN
 from backend.splats.raster.cpu.projection import LOG_LIMIT, P, Q, R
-from backend.splats.raster.cpu.threads import device_function, parallel_kernel
+from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 MAX_CHANNELS = 4

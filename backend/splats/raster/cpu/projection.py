@@ -13,7 +13,7 @@ from numba import prange
 
 from backend.splats.raster.constants import ALPHA_MIN, FIELD_OF_VIEW_MARGIN, RADIUS_SIGMAS
 from backend.splats.raster.cpu.spherical_harmonics import BASIS_SIZE, fill_basis
-from backend.splats.raster.cpu.threads import device_function, parallel_kernel
+from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 BLOCK = 256  # splats a core takes at a time; scratch arrays are made once a block

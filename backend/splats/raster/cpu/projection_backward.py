@@ -15,7 +15,7 @@ from backend.splats.raster.cpu.projection import (
     to_camera,
 )
 from backend.splats.raster.cpu.spherical_harmonics import BASIS_SIZE, fill_basis, fill_basis_gradient
-from backend.splats.raster.cpu.threads import device_function, parallel_kernel
+from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.splats.raster.cpu.threads import device_function
+from backend.splats.kernels import device_function
 
 F = np.float32
 BASIS_SIZE = 25

@@ -15,7 +15,7 @@ from numba import prange
 
 from backend.splats.raster.constants import TILE_SIZE
 from backend.splats.raster.cpu.projection import EXTENT_X, EXTENT_Y, LOG_LIMIT, TILT_X, TILT_Y, P, Q, R
-from backend.splats.raster.cpu.threads import device_function, parallel_kernel, serial_kernel
+from backend.splats.kernels import device_function, parallel_kernel, serial_kernel
 
 SLACK = 0.02  # pixels; rounding must not lose a covered pixel, each pixel is tested again when it is blended
 BLOCK = 512
