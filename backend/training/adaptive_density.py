@@ -9,8 +9,11 @@ import torch
 from gsplat.strategy import DefaultStrategy
 from gsplat.strategy.ops import reset_opa
 from torch import Tensor
+from torch.nn import ParameterDict
 
 from backend.training.representation import Optimizers, Parameters, Representation
+
+AnyParameters = Parameters | ParameterDict
 
 
 @dataclass
@@ -19,7 +22,9 @@ class BudgetedStrategy(DefaultStrategy):
 
     max_splats: int = 1_000_000
 
-    def _grow_gs(self, params: Parameters, optimizers: Optimizers, state: dict[str, Any], step: int) -> tuple[int, int]:
+    def _grow_gs(
+        self, params: AnyParameters, optimizers: Optimizers, state: dict[str, Any], step: int
+    ) -> tuple[int, int]:
         keep_within_budget(state["grad2d"], state["count"], self.grow_grad2d, self.max_splats)
         return super()._grow_gs(params, optimizers, state, step)
 
@@ -45,7 +50,12 @@ class AdaptiveDensityControl:
         self._strategy.step_pre_backward(parameters, optimizers, self._state, step, info)
 
     def after_step(
-        self, representation: Representation, step: int, info: dict[str, Any], means_rate: float, generator: torch.Generator
+        self,
+        representation: Representation,
+        step: int,
+        info: dict[str, Any],
+        means_rate: float,
+        generator: torch.Generator,
     ) -> None:
         strategy = self._strategy
         parameters, optimizers = representation.parameters, representation.optimizers
@@ -71,7 +81,7 @@ class AdaptiveDensityControl:
 def keep_within_budget(gradients: Tensor, counts: Tensor, threshold: float, max_splats: int) -> None:
     """Takes so many splats off the list of those to grow that no more than `max_splats` come out.
 
-    gradients: [N] summed over pictures, changed in place; counts: [N] pictures. Cloning and splitting each add one splat.
+    gradients: [N] summed over pictures, changed in place; counts: [N] pictures. A clone and a split add one splat each.
     """
     mean = gradients / counts.clamp_min(1)
     candidates = (mean > threshold).nonzero()[:, 0]

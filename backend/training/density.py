@@ -23,7 +23,12 @@ class DensityControl(Protocol):
         ...
 
     def after_step(
-        self, representation: Representation, step: int, info: dict[str, Any], means_rate: float, generator: torch.Generator
+        self,
+        representation: Representation,
+        step: int,
+        info: dict[str, Any],
+        means_rate: float,
+        generator: torch.Generator,
     ) -> None:
         """Called when the optimizers have stepped; every random draw comes from `generator`."""
         ...

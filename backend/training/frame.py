@@ -54,15 +54,15 @@ class SceneFrame:
 
 
 def focus_point(cameras: Sequence[Camera]) -> np.ndarray | None:
-    """The point nearest to all optical axes, [3]; None when the axes are nearly parallel or it lies behind the cameras."""
+    """The point nearest to all optical axes, [3]; None when they are nearly parallel or it lies behind the cameras."""
     centres = np.stack([camera.centre for camera in cameras])
     directions = np.stack([camera.forward for camera in cameras])
     across = np.eye(3) - directions[:, :, None] * directions[:, None, :]  # [V, 3, 3] projects the axis away
     normal_matrix = across.sum(axis=0)
     smallest = np.linalg.eigvalsh(normal_matrix)[0]
-    # The smallest eigenvalue is V * mean sin^2 of the angle to the common direction: below ~6 degrees nothing converges.
+    # The smallest eigenvalue is V * mean sin^2 of the angle to the common direction: below 6 degrees nothing converges.
     if smallest < 0.01 * len(cameras):
         return None
     point = np.linalg.solve(normal_matrix, np.einsum("vij,vj->i", across, centres))
     depths = np.einsum("vi,vi->v", point - centres, directions)
-    return point if np.mean(depths > 0) >= 0.8 else None  # noqa: PLR2004  cameras of a walk around look outwards
+    return point if np.mean(depths > 0) >= 0.8 else None

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backend.training.representation import Parameters, Representation
+from backend.training.representation import Parameters, Representation, finite_splats
+from backend.training.schedule import Refinement
 from backend.training.verbs import add_copies, relocate
 
 _GATE_SHARPNESS = 100.0
@@ -21,9 +22,7 @@ class McmcDensityControl:
     """Kheradmand et al. 2024. Steps count from 0."""
 
     max_splats: int
-    refine_start: int
-    refine_every: int
-    refine_stop: int
+    refinement: Refinement
     growth: float  # splats after one refinement / before, until the budget is full
     least_opacity: float  # a splat below is dead
     noise_strength: float
@@ -38,9 +37,14 @@ class McmcDensityControl:
         pass
 
     def after_step(
-        self, representation: Representation, step: int, info: dict[str, Any], means_rate: float, generator: torch.Generator
+        self,
+        representation: Representation,
+        step: int,
+        info: dict[str, Any],
+        means_rate: float,
+        generator: torch.Generator,
     ) -> None:
-        if self.refine_start <= step < self.refine_stop and step % self.refine_every == 0:
+        if self.refinement.is_due(step):
             self._refine(representation, generator)
         if step < self.noise_stop and step % self.noise_every == 0:
             strength = self.noise_strength * means_rate * self.noise_every**0.5
@@ -48,7 +52,8 @@ class McmcDensityControl:
 
     def _refine(self, representation: Representation, generator: torch.Generator) -> None:
         parameters, optimizers = representation.parameters, representation.optimizers
-        dead = parameters["opacities"].detach().sigmoid() <= self.least_opacity
+        # A splat that broke down is dead too: moved onto a living one it is whole again.
+        dead = (parameters["opacities"].detach().sigmoid() <= self.least_opacity) | ~finite_splats(parameters)
         relocate(parameters, optimizers, dead, least_opacity=self.least_opacity, generator=generator)
         count = len(parameters["means"])
         missing = min(self.max_splats, max(count + 1, int(self.growth * count))) - count

@@ -91,7 +91,9 @@ def adam(parameter: Parameter, rate: float) -> Optimizer:
     return torch.optim.Adam([parameter], lr=rate, eps=1e-15, fused=True)
 
 
-def static_splats(values: dict[str, Tensor], rates: dict[str, float], make_optimizer: MakeOptimizer = adam) -> StaticSplats:
+def static_splats(
+    values: dict[str, Tensor], rates: dict[str, float], make_optimizer: MakeOptimizer = adam
+) -> StaticSplats:
     """Splats with these values and fresh optimizers."""
     parameters = {name: Parameter(value.contiguous()) for name, value in values.items()}
     return StaticSplats(parameters, {name: make_optimizer(p, rates[name]) for name, p in parameters.items()})
@@ -109,7 +111,7 @@ def training_state(representation: Representation) -> dict[str, Tensor]:
 
 def restore_optimizers(representation: Representation, state: dict[str, Tensor]) -> None:
     """Gives the optimizers the state that `training_state` took."""
-    for name, parameter in representation.parameters.items():
+    for name in representation.parameters:
         prefix = f"optimizer.{name}."
         own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         # load_state_dict knows on which device an optimizer wants its step count.
@@ -117,3 +119,9 @@ def restore_optimizers(representation: Representation, state: dict[str, Tensor])
         packed = optimizer.state_dict()
         packed["state"] = {0: own} if own else {}
         optimizer.load_state_dict(packed)
+
+
+@torch.no_grad()
+def finite_splats(parameters: Parameters) -> Tensor:
+    """bool [N]: every value of the splat is a finite number."""
+    return torch.stack([torch.isfinite(p).reshape(len(p), -1).all(dim=1) for p in parameters.values()]).all(dim=0)

@@ -9,6 +9,22 @@ from backend.training.settings import TrainingSettings
 REFERENCE_STEPS = 30_000  # the run that the settings' learning rates are meant for
 
 
+_REFINEMENTS = 60  # in a run, roughly; so often that growth fills the budget in time
+_REFINE_EVERY = (50, 100)  # steps; each splat must be seen often enough between two refinements
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """When density control adds and removes splats, in steps."""
+
+    start: int
+    every: int
+    stop: int
+
+    def is_due(self, step: int) -> bool:
+        return self.start <= step < self.stop and step % self.every == 0
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The settings' fractions made into step numbers of one run. Steps count from 0."""
@@ -35,19 +51,25 @@ class Schedule:
         return self.first_rates()["means"] * self.settings.means_rate_end ** (step / self.steps)
 
     def sh_degree(self, step: int) -> int:
-        interval = max(1.0, min(self.settings.sh_interval_longest, self.settings.sh_interval * self.steps))
+        interval = max(1.0, min(self.settings.sh_every_longest, self.settings.sh_every * self.steps))
         return min(self.settings.sh_degree, int(step / interval))
 
     def is_coarse(self, step: int) -> bool:
-        return step < self.settings.coarse_fraction * self.steps
+        return step < self.settings.coarse_until * self.steps
+
+    def refinement(self) -> Refinement:
+        settings = self.settings
+        every = settings.refine_every or min(max(self.steps // _REFINEMENTS, _REFINE_EVERY[0]), _REFINE_EVERY[1])
+        start = min(round(settings.refine_from * self.steps), settings.refine_from_latest)
+        return Refinement(start, every, round(settings.refine_until * self.steps))
 
     def evaluates_after(self, done: int) -> bool:
         """Whether to look at held-out photos when `done` steps are done."""
-        return _is_due(done, self.settings.evaluation_interval, self.steps)
+        return _is_due(done, self.settings.evaluate_every, self.steps)
 
     def saves_after(self, done: int) -> bool:
         """Whether to write a checkpoint when `done` steps are done; the end is always one."""
-        return _is_due(done, self.settings.checkpoint_interval, self.steps)
+        return _is_due(done, self.settings.checkpoint_every, self.steps)
 
 
 def _is_due(done: int, interval: float, steps: int) -> bool:

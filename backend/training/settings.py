@@ -11,6 +11,16 @@ from shared_protocol.errors import UserError
 from shared_protocol.schema import setting
 
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_HASTE = "Runs of fewer than 30,000 steps learn {} (30,000 / steps) to this power faster."
+
+
+def part_of_steps(label: str, help: str, *, minimum: float = 0.0, maximum: float = 1.0) -> msgspec.Meta:
+    """A setting that is a fraction of the run's steps."""
+    return setting(label, help, minimum=minimum, maximum=maximum, unit="of the steps", advanced=True)
+
+
+def learning_rate(of: str) -> msgspec.Meta:
+    return setting(f"{of.capitalize()} rate", f"Learning rate of {of}.", minimum=0, advanced=True)
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,84 +47,68 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     ssim_weight: Annotated[
         float, setting("SSIM weight", "Share of 1 - SSIM in the loss; the rest is L1.", minimum=0, maximum=1)
     ] = 0.2
-    coarse_fraction: Annotated[
-        float,
-        setting("Coarse part", "Part of the steps that sees photos at half size.", minimum=0, maximum=0.9, advanced=True),
+    coarse_until: Annotated[
+        float, part_of_steps("Coarse until", "Photos are seen at half size first.", maximum=0.9)
     ] = 0.12
-    sh_interval: Annotated[
-        float,
-        setting("SH interval", "Part of the steps after which the SH degree rises by one.", minimum=0, maximum=1, advanced=True),
-    ] = 0.08
-    sh_interval_longest: Annotated[
-        int, setting("Longest SH interval", "The SH degree rises after this many steps at the latest.", minimum=1, advanced=True)
+    sh_every: Annotated[float, part_of_steps("SH degree every", "The SH degree rises by one so often.")] = 0.08
+    sh_every_longest: Annotated[
+        int,
+        setting("SH degree every, longest", "... and after this many steps.", minimum=1, unit="steps", advanced=True),
     ] = 1000
     near_plane: Annotated[
         float,
-        setting("Near plane", "Splats nearer than this are not drawn.", minimum=1e-4, unit="camera extents", advanced=True),
+        setting("Near", "Nearer splats are not drawn.", minimum=1e-4, unit="camera extents", advanced=True),
     ] = 0.01
 
     # What training starts from.
     start_fraction: Annotated[
         float,
-        setting("Start from points", "At most this part of the splat budget is taken from points.", minimum=0.01, maximum=1),
+        setting("Start from points", "At most this part of the splat budget.", minimum=0.01, maximum=1, advanced=True),
     ] = 0.67
     random_fraction: Annotated[
         float,
-        setting("Random start", "This part of the splat budget when there are no points.", minimum=0.01, maximum=1),
+        setting("Random start", "This part of the splat budget if there are no points.", minimum=0.01, maximum=1),
     ] = 0.33
     start_opacity: Annotated[
         float, setting("Start opacity", "Opacity of the first splats.", minimum=0.01, maximum=0.99, advanced=True)
     ] = 0.5
     start_scale: Annotated[
         float,
-        setting(
-            "Start size", "Size of the first splats as a multiple of the distance to their neighbours.", minimum=0.01, advanced=True
-        ),
+        setting("Start size", "Size of the first splats.", minimum=0.01, unit="neighbour distances", advanced=True),
     ] = 1.0
 
     # Learning rates.
-    means_rate: Annotated[float, setting("Position rate", "Learning rate of positions.", minimum=0, advanced=True)] = 1.6e-4
+    means_rate: Annotated[float, learning_rate("positions")] = 1.6e-4
     means_rate_end: Annotated[
         float,
-        setting("Position rate, end", "The position rate falls to this part of itself.", minimum=1e-6, maximum=1, advanced=True),
+        setting("Positions rate, end", "It falls to this part of itself.", minimum=1e-6, maximum=1, advanced=True),
     ] = 0.01
-    sh0_rate: Annotated[float, setting("Colour rate", "Learning rate of the base colour.", minimum=0, advanced=True)] = 2.5e-3
-    shN_rate: Annotated[  # noqa: N815
-        float, setting("View colour rate", "Learning rate of view-dependent colour.", minimum=0, advanced=True)
-    ] = 2.5e-3 / 20
-    opacity_rate: Annotated[float, setting("Opacity rate", "Learning rate of opacity.", minimum=0, advanced=True)] = 5e-2
-    scale_rate: Annotated[float, setting("Size rate", "Learning rate of sizes.", minimum=0, advanced=True)] = 5e-3
-    quat_rate: Annotated[float, setting("Rotation rate", "Learning rate of rotations.", minimum=0, advanced=True)] = 1e-3
+    sh0_rate: Annotated[float, learning_rate("colours")] = 2.5e-3
+    shN_rate: Annotated[float, learning_rate("view-dependent colours")] = 2.5e-3 / 20  # noqa: N815  gsplat's name
+    opacity_rate: Annotated[float, learning_rate("opacities")] = 5e-2
+    scale_rate: Annotated[float, learning_rate("sizes")] = 5e-3
+    quat_rate: Annotated[float, learning_rate("rotations")] = 1e-3
     short_run_means: Annotated[
-        float,
-        setting(
-            "Short runs, positions",
-            "With fewer than 30,000 steps positions learn (30,000 / steps) to this power faster.",
-            minimum=0,
-            maximum=1,
-            advanced=True,
-        ),
+        float, setting("Haste, positions", _HASTE.format("positions"), minimum=0, maximum=1, advanced=True)
     ] = 0.4
     short_run_colors: Annotated[
-        float,
-        setting(
-            "Short runs, colours",
-            "With fewer than 30,000 steps colours learn (30,000 / steps) to this power faster.",
-            minimum=0,
-            maximum=1,
-            advanced=True,
-        ),
+        float, setting("Haste, colours", _HASTE.format("colours"), minimum=0, maximum=1, advanced=True)
     ] = 0.3
 
+    # When density control adds and removes splats.
+    refine_from: Annotated[float, part_of_steps("Refine from", "No splats are added or removed before.")] = 1 / 15
+    refine_from_latest: Annotated[
+        int, setting("Refine from, latest", "... or before this step.", minimum=0, unit="steps", advanced=True)
+    ] = 500
+    refine_every: Annotated[
+        int | None,
+        setting("Refine every", "Empty: a 60th of the steps, 50 to 100.", minimum=1, unit="steps", advanced=True),
+    ] = None
+    refine_until: Annotated[float, part_of_steps("Refine until", "The number of splats stays afterwards.")] = 0.85
+
     # How the run looks after itself.
-    evaluation_interval: Annotated[
-        float,
-        setting("Evaluate every", "Part of the steps between two looks at held-out photos.", minimum=0.01, maximum=1, advanced=True),
-    ] = 0.1
-    checkpoint_interval: Annotated[
-        float,
-        setting("Checkpoint every", "Part of the steps between two checkpoints.", minimum=0.01, maximum=1, advanced=True),
-    ] = 0.1
+    evaluate_every: Annotated[float, part_of_steps("Evaluate every", "Looks at held-out photos.", minimum=0.01)] = 0.1
+    checkpoint_every: Annotated[float, part_of_steps("Checkpoint every", "Saves the training.", minimum=0.01)] = 0.1
 
 
 def background_color(name: str) -> tuple[float, float, float] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from backend.captures.capture import Photo, PointCloud
 from backend.splats.cameras import Camera
@@ -69,14 +69,14 @@ def neighbour_distances(positions: np.ndarray) -> np.ndarray:
     neighbours = min(_NEIGHBOURS, len(positions) - 1)
     if neighbours < 1:
         return np.full(len(positions), _LARGEST_SCALE, np.float32)
-    distances, _ = cKDTree(positions).query(positions, k=neighbours + 1)
+    distances, _ = KDTree(positions).query(positions, k=neighbours + 1)
     return np.clip(distances[:, 1:].mean(axis=1), _SMALLEST_SCALE, _LARGEST_SCALE).astype(np.float32)
 
 
 def _scatter(
     photos: Sequence[Photo], cameras: Sequence[Camera], count: int, generator: torch.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random positions that several photos see, with the mean colour they see there; inside the outline of what has alpha."""
+    """Random positions that several photos see, within the outline of what has alpha, and the mean colour there."""
     judges = np.unique(np.linspace(0, len(photos) - 1, min(_MOST_JUDGES, len(photos))).round().astype(int))
     low, high = _region(cameras)
     outlined = any(photo.alpha is not None for photo in photos)

@@ -36,7 +36,9 @@ def share_among_copies(opacities: Tensor, scales: Tensor, copies: Tensor) -> tup
     copies = copies.clamp(1, MOST_COPIES)
     old = opacities.double().clamp(max=1 - _OPACITY_MARGIN)
     new = -torch.expm1(torch.log1p(-old) / copies)
-    powers = new[:, None] ** torch.arange(1, MOST_COPIES + 1, dtype=torch.float64, device=new.device)  # [M, MOST_COPIES]
+    powers = new[:, None] ** torch.arange(
+        1, MOST_COPIES + 1, dtype=torch.float64, device=new.device
+    )  # [M, MOST_COPIES]
     spread = (_TABLE.to(new.device)[copies] * powers).sum(dim=1)
     return new.to(opacities.dtype), (scales.double() * (old / spread)[:, None]).to(scales.dtype)
 
@@ -79,7 +81,9 @@ def add_copies(
             optimizer.state[grown] = state
 
 
-def _share(parameters: Parameters, optimizers: Optimizers, opacities: Tensor, sources: Tensor, least_opacity: float) -> None:
+def _share(
+    parameters: Parameters, optimizers: Optimizers, opacities: Tensor, sources: Tensor, least_opacity: float
+) -> None:
     """Shrinks the splats that are about to be copied, and lets their optimizers forget them."""
     copies = torch.bincount(sources, minlength=len(opacities))[sources] + 1
     scales = parameters["scales"][sources].exp()

@@ -89,7 +89,12 @@ def _shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _picture(
-    rgb: np.ndarray, alpha: np.ndarray | None, weight: np.ndarray | None, camera: Camera, device: torch.device, where: torch.device
+    rgb: np.ndarray,
+    alpha: np.ndarray | None,
+    weight: np.ndarray | None,
+    camera: Camera,
+    device: torch.device,
+    where: torch.device,
 ) -> Picture:
     return Picture(
         pixels=_stored(rgb, device, where),

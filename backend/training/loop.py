@@ -1,0 +1,244 @@
+"""The training loop: draws a photo's view, compares, learns, and looks after progress and checkpoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from backend.captures.capture import Photo
+from backend.splats.raster import rasterization
+from backend.splats.similarity import psnr
+from backend.training.checkpoint import Checkpoint, CheckpointStore
+from backend.training.failures import diverged, out_of_memory_explained
+from backend.training.frame import SceneFrame
+from backend.training.inputs import TrainingInputs, TrainingJob, TrainingResult
+from backend.training.losses import Comparison
+from backend.training.recipe import Recipe
+from backend.training.representation import (
+    ActiveSplats,
+    StaticSplats,
+    finite_splats,
+    restore_optimizers,
+    static_parameters,
+    static_splats,
+    training_state,
+)
+from backend.training.schedule import Schedule
+from backend.training.settings import TrainingSettings
+from backend.training.start import start_splats
+from backend.training.views import Background, Picture, ViewOrder, load_views
+from shared_protocol.errors import UserError
+
+_JUDGED_PHOTOS = 4  # held-out photos behind the PSNR shown while training
+_BROKEN_SHARE = 0.01  # of the splats; a few are left out of the result, more mean that the training broke down
+_CUDA_LOOK_EVERY = 10  # steps; reading the loss makes the GPU wait
+
+
+def train(settings: TrainingSettings, inputs: TrainingInputs, job: TrainingJob, recipe: Recipe) -> TrainingResult:
+    """Trains to the end of the plan, or until the job wants to stop early.
+
+    Raises what `job.progress` raises, after writing a checkpoint, and UserError when memory or disk is full or the
+    numbers broke down; the last good checkpoint is then still there.
+    """
+    with out_of_memory_explained(inputs.plan):
+        return _Training(settings, inputs, job, recipe).run()
+
+
+class _Training:
+    def __init__(self, settings: TrainingSettings, inputs: TrainingInputs, job: TrainingJob, recipe: Recipe) -> None:
+        self.settings, self.inputs, self.job, self.recipe = settings, inputs, job, recipe
+        self.device = torch.device(inputs.plan.device)
+        self.generator = torch.Generator(self.device).manual_seed(settings.seed)
+        self.schedule = Schedule(settings, inputs.plan.steps)
+        cameras = [photo.camera for photo in inputs.train_photos]
+        self.frame = SceneFrame.around(cameras, None if inputs.points is None else inputs.points.positions)
+        self.background = Background.of(settings.background, inputs.has_transparency, self.device)
+        self.views = load_views(inputs.train_photos, self.frame, self.device, coarse=settings.coarse_until > 0)
+        judged = _spread(inputs.test_photos, _JUDGED_PHOTOS)
+        self.judged_views = load_views(judged, self.frame, self.device, coarse=False)
+        self.store = self._open_store()
+        self.order = ViewOrder(len(self.views), [])
+        self.done = 0
+        self.saved: int | None = None  # steps done at the newest checkpoint of this run
+        self.loss = math.nan  # the last one that was looked at
+        checkpoint = self.store.newest() if self.store and inputs.resume else None
+        self.splats = self._restored(checkpoint) if checkpoint else self._fresh()
+
+    def run(self) -> TrainingResult:
+        steps = self.inputs.plan.steps
+        while self.done < steps and not self.job.stop_early:
+            self._step(self.done)
+            self.done += 1
+            figures: dict[str, float] = {"loss": self.loss, "splats": len(self.splats.parameters["means"])}
+            if self.judged_views and self.schedule.evaluates_after(self.done):
+                figures["psnr"] = self._psnr()
+            if self.schedule.saves_after(self.done):
+                self._save(must=self.done < steps)
+            self._tell(figures)
+        finished = self.done == steps
+        if not finished:
+            self._save(must=False)
+        return self._result(finished)
+
+    def _step(self, step: int) -> None:
+        view = self.views[self.order.next(self.generator)]
+        picture = view.half if self.schedule.is_coarse(step) else view.full
+        background = self.background.draw(self.generator)
+        splats = self.splats.splats()
+        image, alpha, info = self._draw(splats, picture, background, self.schedule.sh_degree(step))
+        self.recipe.density.before_backward(self.splats, step, info)
+        seen = Comparison(image[0], alpha[0, ..., 0], picture.target(background), picture.weights(), splats)
+        loss = torch.stack([part(seen) for part in self.recipe.losses]).sum()
+        self._look_at(loss, step)
+        loss.backward()
+        means_rate = self.schedule.means_rate(step)
+        self.splats.optimizers["means"].param_groups[0]["lr"] = means_rate
+        for optimizer in self.splats.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.recipe.density.after_step(self.splats, step, info, means_rate, self.generator)
+        if not len(self.splats.parameters["means"]):
+            message = f"The training broke down at step {step}: no splat was left."
+            raise UserError("diverged", message, "Lower the pruning opacity or use another seed.")
+
+    def _draw(
+        self, splats: ActiveSplats, picture: Picture, background: Tensor, sh_degree: int
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        return rasterization(
+            splats.means,
+            splats.quats,
+            splats.scales,
+            splats.opacities,
+            splats.colors,
+            picture.viewmat,
+            picture.intrinsics,
+            picture.width,
+            picture.height,
+            near_plane=self.settings.near_plane,
+            sh_degree=sh_degree,
+            backgrounds=background[None],
+            rasterize_mode="antialiased" if self.settings.antialiased else "classic",
+            absgrad=self.recipe.density.wants_absolute_gradients,
+        )
+
+    def _look_at(self, loss: Tensor, step: int) -> None:
+        """Reads the loss now and then, and stops a training whose numbers broke down before they are learned from."""
+        if self.device.type == "cuda" and step % _CUDA_LOOK_EVERY:
+            return
+        value = loss.item()
+        if not math.isfinite(value):
+            raise self._diverged(step, "the loss")
+        self.loss = value
+
+    @torch.no_grad()
+    def _psnr(self) -> float:
+        """Mean over some held-out photos at full size."""
+        splats, degree = self.splats.splats(), self.schedule.sh_degree(self.done - 1)
+        values = []
+        for view in self.judged_views:
+            picture, background = view.full, self.background.shown
+            image, _, _ = self._draw(splats, picture, background, degree)
+            values.append(psnr(image[0].clamp(0, 1), picture.target(background), picture.weights()))
+        return sum(values) / len(values)
+
+    def _tell(self, figures: dict[str, float]) -> None:
+        heard = False
+        try:
+            self.job.progress(self.done, self.inputs.plan.steps, **figures)
+            heard = True
+        finally:
+            # Cancelled or interrupted: what was learned up to this step can be continued later.
+            if not heard:
+                self._save(must=False)
+
+    def _open_store(self) -> CheckpointStore | None:
+        if self.job.folder is None:
+            return None
+        identity = {
+            "method": self.recipe.method,
+            "settings": msgspec.to_builtins(self.settings),
+            "plan": msgspec.to_builtins(self.inputs.plan),
+            "capture": self.inputs.fingerprint(),
+        }
+        return CheckpointStore(self.job.folder, identity, self.job.note)
+
+    def _fresh(self) -> StaticSplats:
+        settings, plan = self.settings, self.inputs.plan
+        if self.inputs.resume:
+            self.job.note("There is no checkpoint yet: starting at the first step.")
+        start = start_splats(
+            self.inputs.train_photos,
+            self.inputs.points,
+            self.frame,
+            most_from_points=max(1, int(settings.start_fraction * plan.max_splats)),
+            random_count=max(1, int(settings.random_fraction * plan.max_splats)),
+            generator=self.generator,
+        )
+        values = static_parameters(
+            start,
+            sh_degree=settings.sh_degree,
+            opacity=settings.start_opacity,
+            scale=settings.start_scale,
+            generator=self.generator,
+        )
+        return static_splats(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+
+    def _restored(self, checkpoint: Checkpoint) -> StaticSplats:
+        tensors = {name: tensor.to(self.device) for name, tensor in checkpoint.tensors.items()}
+        values = {name.removeprefix("parameter."): t for name, t in tensors.items() if name.startswith("parameter.")}
+        splats = static_splats(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+        restore_optimizers(splats, tensors)
+        density = {name.removeprefix("density."): t for name, t in tensors.items() if name.startswith("density.")}
+        self.recipe.density.restore(density)
+        self.generator.set_state(checkpoint.tensors["generator"])
+        self.order = ViewOrder(len(self.views), list(checkpoint.facts["waiting_views"]))
+        self.done, self.loss = checkpoint.step, checkpoint.facts["loss"]
+        self.job.note(f"Going on from the checkpoint of step {self.done}.")
+        return splats
+
+    def _save(self, *, must: bool) -> None:
+        """Writes a checkpoint. must: a full disk or broken splats end the training; else the result comes first."""
+        if self.store is None or self.done == self.saved:
+            return
+        if self._broken_share() > _BROKEN_SHARE:
+            if must:
+                raise self._diverged(self.done, "the splats")
+            return
+        tensors = training_state(self.splats)
+        tensors |= {f"density.{name}": tensor for name, tensor in self.recipe.density.state().items()}
+        tensors["generator"] = self.generator.get_state()
+        facts = {"waiting_views": self.order.waiting, "loss": self.loss}
+        try:
+            self.store.save(self.done, tensors, facts)
+            self.saved = self.done
+        except UserError as error:
+            if must or error.kind != "disk_full":
+                raise
+            self.job.note(f"{error.message} The checkpoint of step {self.done} is missing.")
+
+    def _broken_share(self) -> float:
+        return 1.0 - float(finite_splats(self.splats.parameters).float().mean())
+
+    def _result(self, finished: bool) -> TrainingResult:
+        if self._broken_share() > _BROKEN_SHARE:
+            raise self._diverged(self.done, "the splats")
+        cloud = self.splats.bake()
+        finite = cloud.finite()
+        if not finite.all():
+            self.job.note(f"{int((~finite).sum())} splats with NaN or infinite values were left out.")
+            cloud = cloud.select(finite)
+        return TrainingResult(self.frame.cloud_to_capture(cloud), self.done, finished, self.loss)
+
+    def _diverged(self, step: int, what: str) -> UserError:
+        kept = f"{self.store.folder}" if self.store and self.saved is not None else ""
+        return diverged(step, what, kept)
+
+
+def _spread(photos: Sequence[Photo], count: int) -> list[Photo]:
+    """At most `count` photos, evenly over the list."""
+    return [photos[i * len(photos) // count] for i in range(count)] if len(photos) > count else list(photos)
