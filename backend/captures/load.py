@@ -6,8 +6,10 @@ from pathlib import Path
 
 from backend.captures.capture import Capture, View
 from backend.captures.capture_files import CaptureFiles
+from backend.captures.colmap_model import find_model, read_colmap
 from backend.captures.image_files import ImageHeader, read_header
 from backend.captures.listing import ListedImage, Listing
+from backend.captures.llff_file import POSES_FILE, read_llff
 from backend.captures.transforms_file import is_transforms_capture, read_transforms
 from backend.splats.cameras import Camera
 from shared_protocol.errors import UserError
@@ -68,12 +70,17 @@ def load_capture(folder: Path, *, strict: bool = False) -> Capture:
 
 def has_poses(folder: Path) -> bool:
     """Whether the folder holds cameras in a dialect that `load_capture` reads."""
-    return is_transforms_capture(folder)
+    folder = Path(folder)
+    return is_transforms_capture(folder) or find_model(folder) is not None or (folder / POSES_FILE).is_file()
 
 
 def _read_listing(folder: Path, files: CaptureFiles) -> Listing:
     if is_transforms_capture(folder):
         return read_transforms(folder, files)
+    if (model := find_model(folder)) is not None:
+        return read_colmap(model)
+    if (folder / POSES_FILE).is_file():
+        return read_llff(folder, files)
     raise UserError(
         "bad_input",
         f"{folder} holds no cameras: neither transforms.json nor sparse/0 nor poses_bounds.npy.",
