@@ -39,7 +39,7 @@ _walked = False
 def method(*, label: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Registers `run(config, inputs, job)` as a method; its id is the file's name, its category the folder's.
 
-    Raises TypeError when the settings struct is not frozen or a field lacks label, help, default or a widget.
+    Raises TypeError when the settings struct is not frozen, or a field lacks label, help, widget or a valid default.
     """
 
     def register(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +53,7 @@ def method(*, label: str, help: str) -> Callable[[Callable[..., Any]], Callable[
         if not settings_type.__struct_config__.frozen:
             raise TypeError(f"{settings_type.__name__} must be frozen")
         describe(settings_type)
+        _check_defaults(settings_type)
         if identifier in _methods:
             raise TypeError(
                 f"two methods are called {identifier}: {_methods[identifier].run.__module__} and {run.__module__}"
@@ -61,6 +62,14 @@ def method(*, label: str, help: str) -> Callable[[Callable[..., Any]], Callable[
         return run
 
     return register
+
+
+def _check_defaults(settings_type: type[msgspec.Struct]) -> None:
+    """Raises TypeError when a default lies outside its own range, or a range stands on a type that cannot have one."""
+    try:
+        msgspec.convert(msgspec.to_builtins(settings_type()), type=settings_type)
+    except msgspec.ValidationError as error:
+        raise TypeError(f"{settings_type.__name__}: {error}") from error
 
 
 def all_methods() -> tuple[Method, ...]:

@@ -100,10 +100,12 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     refine_from_latest: Annotated[
         int, setting("Refine from, latest", "... or before this step.", minimum=0, unit="steps", advanced=True)
     ] = 500
-    refine_every: Annotated[
-        int | None,
-        setting("Refine every", "Empty: a 60th of the steps, 50 to 100.", minimum=1, unit="steps", advanced=True),
-    ] = None
+    refine_every: (
+        Annotated[
+            int, setting("Refine every", "Empty: a 60th of all, 50 to 100.", minimum=1, unit="steps", advanced=True)
+        ]
+        | None
+    ) = None
     refine_until: Annotated[float, part_of_steps("Refine until", "The number of splats stays afterwards.")] = 0.85
 
     # How the run looks after itself.

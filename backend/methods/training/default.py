@@ -27,10 +27,10 @@ class DefaultSettings(TrainingSettings, frozen=True, kw_only=True):
     absgrad: Annotated[
         bool, setting("Absolute gradients", "Grow where gradients are large even if they cancel out: finer detail.")
     ] = False
-    grow_gradient: Annotated[
-        float | None,
-        setting("Grow above", "Splats grow above this gradient; empty: 2e-4, absolute 8e-4.", minimum=0, advanced=True),
-    ] = None
+    grow_gradient: (
+        Annotated[float, setting("Grow above", "Image gradient; empty: 2e-4, absolute 8e-4.", minimum=0, advanced=True)]
+        | None
+    ) = None
     grow_scale: Annotated[
         float,
         setting(
