@@ -70,23 +70,25 @@ def blend_kernels(channels: int, absolute: bool) -> BlendKernels:
 def _forward_kernel(channels: int) -> Callable[..., Any]:
     two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
     row_length = np.uintp(TILE_SIZE)
-    at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (1 + c)) for c in range(4))
-    scratch_size = PIXELS * (1 + channels)
+    at_column, at_row = np.uintp(PIXELS), np.uintp(2 * PIXELS)
+    at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (3 + c)) for c in range(4))
+    scratch_size = PIXELS * (3 + channels)
 
     @functools.partial(parallel_kernel, chunk=2)
     def forward(  # type: ignore[no-untyped-def]
-        width, height, tiles_x, tiles_y, tile_start, rank_of_pair, box_of_pair, records, background,
+        width, height, tiles_x, tiles_y, tile_start, rank_of_pair, rows_of_pair, records, background,
         picture, transmittance, last_pair,
     ):  # fmt: skip
         for tile in prange(tiles_x * tiles_y):
             tile_y = tile // tiles_x
             tile_x = tile - tile_y * tiles_x
             rows, columns = min(TILE_SIZE, height - tile_y * TILE_SIZE), min(TILE_SIZE, width - tile_x * TILE_SIZE)
-            # transmittance of each pixel, negative once it is finished; then the channels' sums
+            # transmittance, negative once the pixel is finished; column; row; the channels' sums
             s = np.zeros(scratch_size, np.float32)
             for r in range(TILE_SIZE):
                 for i in range(TILE_SIZE):
-                    s[r * TILE_SIZE + i] = F(1) if r < rows and i < columns else F(-1)
+                    k = r * TILE_SIZE + i
+                    s[k], s[PIXELS + k], s[2 * PIXELS + k] = F(1) if r < rows and i < columns else F(-1), F(i), F(r)
             left, top = F(tile_x * TILE_SIZE) + F(0.5), F(tile_y * TILE_SIZE) + F(0.5)
             pair, end = tile_start[tile], tile_start[tile + 1]
             while pair < end:
@@ -94,28 +96,26 @@ def _forward_kernel(channels: int) -> Callable[..., Any]:
                 x, y = record[0] - left, record[1] - top
                 p, q, rr, limit, opacity = record[2], record[3], record[4], record[5], record[6]
                 c0, c1, c2, c3 = record[7], record[8], record[9], record[10]
-                for r in range(box_of_pair[pair, 0], box_of_pair[pair, 1] + 1):
-                    dy = F(r) - y
-                    slope, base = q * dy, (rr * dy) * (rr * dy)
-                    b = np.uintp(r * TILE_SIZE)
-                    for i in range(row_length):
-                        u = p * (F(i) - x) + slope
-                        e = u * u + base
-                        inside = e <= limit
-                        alpha = min(opacity * exp_minus(e if inside else F(0)), F(ALPHA_MAX))
-                        alpha = alpha if inside else F(0)
-                        before = s[b + i]
-                        after = before * (F(1) - alpha)
-                        go_on = after > F(TRANSMITTANCE_MIN)
-                        weight = alpha * before if go_on else F(0)
-                        s[b + i] = after if go_on else -abs(before)
-                        s[b + at_0 + i] += weight * c0
-                        if two:
-                            s[b + at_1 + i] += weight * c1
-                        if three:
-                            s[b + at_2 + i] += weight * c2
-                        if four:
-                            s[b + at_3 + i] += weight * c3
+                first, last = np.uintp(rows_of_pair[pair, 0]), np.uintp(rows_of_pair[pair, 1]) + np.uintp(1)
+                for k in range(first * row_length, last * row_length):
+                    dy = s[at_row + k] - y
+                    u, v = p * (s[at_column + k] - x) + q * dy, rr * dy
+                    e = u * u + v * v
+                    inside = e <= limit
+                    alpha = min(opacity * exp_minus(e if inside else F(0)), F(ALPHA_MAX))
+                    alpha = alpha if inside else F(0)
+                    before = s[k]
+                    after = before * (F(1) - alpha)
+                    go_on = after > F(TRANSMITTANCE_MIN)
+                    weight = alpha * before if go_on else F(0)
+                    s[k] = after if go_on else -abs(before)
+                    s[at_0 + k] += weight * c0
+                    if two:
+                        s[at_1 + k] += weight * c1
+                    if three:
+                        s[at_2 + k] += weight * c2
+                    if four:
+                        s[at_3 + k] += weight * c3
                 pair += 1
                 if (pair & (CHECK_EVERY - 1)) == 0:
                     most = F(-1)
@@ -130,7 +130,7 @@ def _forward_kernel(channels: int) -> Callable[..., Any]:
                     through = abs(s[k])
                     transmittance[row, column] = through
                     for c in range(channels):
-                        picture[row, column, c] = s[(1 + c) * PIXELS + k] + through * background[c]
+                        picture[row, column, c] = s[(3 + c) * PIXELS + k] + through * background[c]
 
     return forward
 
@@ -139,33 +139,33 @@ def _forward_kernel(channels: int) -> Callable[..., Any]:
 def _backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
     two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
     row_length = np.uintp(TILE_SIZE)
-    at_rest = np.uintp(PIXELS)
-    at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (2 + c)) for c in range(4))
-    scratch_size = PIXELS * (2 + channels)
+    at_column, at_row, at_rest = np.uintp(PIXELS), np.uintp(2 * PIXELS), np.uintp(3 * PIXELS)
+    at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (4 + c)) for c in range(4))
+    scratch_size = PIXELS * (4 + channels)
 
     @functools.partial(parallel_kernel, chunk=2)
     def backward(  # type: ignore[no-untyped-def]
-        width, height, tiles_x, tiles_y, tile_start, rank_of_pair, box_of_pair, records,
+        width, height, tiles_x, tiles_y, tile_start, rank_of_pair, rows_of_pair, records,
         picture, transmittance, last_pair, grad_picture, grad_transmittance, grad_pairs,
     ):  # fmt: skip
         for tile in prange(tiles_x * tiles_y):
             tile_y = tile // tiles_x
             tile_x = tile - tile_y * tiles_x
             rows, columns = min(TILE_SIZE, height - tile_y * TILE_SIZE), min(TILE_SIZE, width - tile_x * TILE_SIZE)
-            # transmittance; what later splats and the background still add to the loss; gradient of each channel
+            # transmittance; column; row; what later splats and the background still add to the loss; gradient of each channel
             s = np.zeros(scratch_size, np.float32)
             for r in range(TILE_SIZE):
                 for i in range(TILE_SIZE):
                     k = r * TILE_SIZE + i
-                    s[k] = F(-1)
+                    s[k], s[PIXELS + k], s[2 * PIXELS + k] = F(-1), F(i), F(r)
                     if r < rows and i < columns:
                         row, column = tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i
                         rest = grad_transmittance[row, column] * transmittance[row, column]
                         for c in range(channels):
-                            s[(2 + c) * PIXELS + k] = grad_picture[row, column, c]
+                            s[(4 + c) * PIXELS + k] = grad_picture[row, column, c]
                             rest += grad_picture[row, column, c] * picture[row, column, c]
                         s[k] = F(1)
-                        s[PIXELS + k] = rest
+                        s[3 * PIXELS + k] = rest
             left, top = F(tile_x * TILE_SIZE) + F(0.5), F(tile_y * TILE_SIZE) + F(0.5)
             for pair in range(tile_start[tile], tile_start[tile + 1]):
                 out = grad_pairs[pair]
@@ -177,71 +177,54 @@ def _backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
                 x, y = record[0] - left, record[1] - top
                 p, q, rr, limit, opacity = record[2], record[3], record[4], record[5], record[6]
                 c0, c1, c2, c3 = record[7], record[8], record[9], record[10]
-                # sums over the pixels, of g = d loss / d exponent: g, g u, g dx^2, g dx dy, g dy, g dy^2
-                sum_g, sum_gu, sum_gxx, sum_gxy, sum_gy, sum_gyy = F(0), F(0), F(0), F(0), F(0), F(0)
+                # sums over the pixels, of g = d loss / d exponent: g, g u, g dy, g dx^2, g dx dy, g dy^2
+                sum_g, sum_gu, sum_gy, sum_gxx, sum_gxy, sum_gyy = F(0), F(0), F(0), F(0), F(0), F(0)
                 abs_x, abs_y, h0, h1, h2, h3 = F(0), F(0), F(0), F(0), F(0), F(0)
-                for r in range(box_of_pair[pair, 0], box_of_pair[pair, 1] + 1):
-                    dy = F(r) - y
-                    slope, v = q * dy, rr * dy
-                    base, vr = v * v, v * rr
-                    b = np.uintp(r * TILE_SIZE)
-                    g_row, gu_row, guu_row, ax_row, ay_row = F(0), F(0), F(0), F(0), F(0)
-                    h0_row, h1_row, h2_row, h3_row = F(0), F(0), F(0), F(0)
-                    for i in range(row_length):
-                        u = p * (F(i) - x) + slope
-                        e = u * u + base
-                        inside = e <= limit
-                        raw = opacity * exp_minus(e if inside else F(0))
-                        held = raw >= F(ALPHA_MAX)
-                        alpha = F(ALPHA_MAX) if held else raw
-                        alpha = alpha if inside else F(0)
-                        before = s[b + i]
-                        through = F(1) - alpha
-                        after = before * through
-                        go_on = after > F(TRANSMITTANCE_MIN)
-                        weight = alpha * before if go_on else F(0)
-                        s[b + i] = after if go_on else -abs(before)
-                        g0 = s[b + at_0 + i]
-                        along = g0 * c0
-                        h0_row += weight * g0
-                        if two:
-                            g1 = s[b + at_1 + i]
-                            along += g1 * c1
-                            h1_row += weight * g1
-                        if three:
-                            g2 = s[b + at_2 + i]
-                            along += g2 * c2
-                            h2_row += weight * g2
-                        if four:
-                            g3 = s[b + at_3 + i]
-                            along += g3 * c3
-                            h3_row += weight * g3
-                        rest = s[b + at_rest + i] - weight * along
-                        s[b + at_rest + i] = rest
-                        g = raw * (rest / through - before * along)
-                        g = g if inside and go_on and not held else F(0)
-                        gu = g * u
-                        g_row += g
-                        gu_row += gu
-                        guu_row += gu * u
-                        if absolute:
-                            ax_row += abs(gu)
-                            ay_row += abs(gu * q + g * vr)
-                    # dx = (u - slope) / p, so sums with dx follow from those with u
-                    gx_row = (gu_row - slope * g_row) / p
-                    sum_gxx += (guu_row - slope * (gu_row + p * gx_row)) / (p * p)
-                    sum_g += g_row
-                    sum_gu += gu_row
-                    sum_gxy += gx_row * dy
-                    sum_gy += g_row * dy
-                    sum_gyy += g_row * dy * dy
+                first, last = np.uintp(rows_of_pair[pair, 0]), np.uintp(rows_of_pair[pair, 1]) + np.uintp(1)
+                for k in range(first * row_length, last * row_length):
+                    dx, dy = s[at_column + k] - x, s[at_row + k] - y
+                    u, v = p * dx + q * dy, rr * dy
+                    e = u * u + v * v
+                    inside = e <= limit
+                    raw = opacity * exp_minus(e if inside else F(0))
+                    held = raw >= F(ALPHA_MAX)
+                    alpha = F(ALPHA_MAX) if held else raw
+                    alpha = alpha if inside else F(0)
+                    before = s[k]
+                    through = F(1) - alpha
+                    after = before * through
+                    go_on = after > F(TRANSMITTANCE_MIN)
+                    weight = alpha * before if go_on else F(0)
+                    s[k] = after if go_on else -abs(before)
+                    g0 = s[at_0 + k]
+                    along = g0 * c0
+                    h0 += weight * g0
+                    if two:
+                        g1 = s[at_1 + k]
+                        along += g1 * c1
+                        h1 += weight * g1
+                    if three:
+                        g2 = s[at_2 + k]
+                        along += g2 * c2
+                        h2 += weight * g2
+                    if four:
+                        g3 = s[at_3 + k]
+                        along += g3 * c3
+                        h3 += weight * g3
+                    rest = s[at_rest + k] - weight * along
+                    s[at_rest + k] = rest
+                    g = raw * (rest / through - before * along)
+                    g = g if inside and go_on and not held else F(0)
+                    gu, gx, gy = g * u, g * dx, g * dy
+                    sum_g += g
+                    sum_gu += gu
+                    sum_gy += gy
+                    sum_gxx += gx * dx
+                    sum_gxy += gx * dy
+                    sum_gyy += gy * dy
                     if absolute:
-                        abs_x += ax_row
-                        abs_y += ay_row
-                    h0 += h0_row
-                    h1 += h1_row
-                    h2 += h2_row
-                    h3 += h3_row
+                        abs_x += abs(gu)
+                        abs_y += abs(gu * q + g * v * rr)
                 out[0] = F(-2) * p * sum_gu
                 out[1] = F(-2) * (q * sum_gu + rr * rr * sum_gy)
                 out[2], out[3], out[4] = F(0.5) * sum_gxx, sum_gxy, F(0.5) * sum_gyy

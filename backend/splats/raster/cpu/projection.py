@@ -109,10 +109,11 @@ def covariance_2d(w0, w1, axes, scale, covar, use_covars):  # type: ignore[no-un
 
 
 @device_function
-def _all_finite(row):  # type: ignore[no-untyped-def]
+def _finite(array, i, count):  # type: ignore[no-untyped-def]
+    """True when the first `count` numbers of row i are neither NaN nor infinite."""
     total = F(0)
-    for value in row:
-        total += value * F(0)  # 0 for a number, NaN for NaN and the infinities
+    for k in range(count):
+        total += array[i, k] * F(0)  # 0 for a number, NaN for the rest
     return total == F(0)
 
 
@@ -169,6 +170,7 @@ def project(  # type: ignore[no-untyped-def]
     with a NaN or infinity among their values.
     """
     n = means.shape[0]
+    flat_rest = sh_rest.reshape(sh_rest.shape[0], -1)
     for block in prange((n + BLOCK - 1) // BLOCK):
         axes = np.empty((3, 3), np.float64)
         w0, w1 = np.empty(3, np.float64), np.empty(3, np.float64)
@@ -177,16 +179,13 @@ def project(  # type: ignore[no-untyped-def]
         for i in range(block * BLOCK, min(n, (block + 1) * BLOCK)):
             shape, colored = (0 if use_covars else i), (i if degree >= 0 else 0)  # arrays not in use have one row
             covar = covars[i if use_covars else 0]
-            healthy = _all_finite(means[i]) and math.isfinite(opacities[i])
+            healthy = _finite(means, i, 3) and math.isfinite(opacities[i])
             if use_covars:
-                healthy = healthy and _all_finite(covar)
+                healthy = healthy and _finite(covars, i, 6)
             else:
-                healthy = healthy and _all_finite(quats[i]) and _all_finite(scales[i])
-                healthy = healthy and unit_axes(quats[i], axes) > 0.0
+                healthy = healthy and _finite(scales, i, 3) and unit_axes(quats[i], axes) > 0.0
             if degree >= 0:
-                healthy = healthy and _all_finite(sh0[i])
-                for k in range((degree + 1) * (degree + 1) - 1):
-                    healthy = healthy and _all_finite(sh_rest[i, k])
+                healthy = healthy and _finite(sh0, i, 3) and _finite(flat_rest, i, 3 * (degree + 1) * (degree + 1) - 3)
             if not healthy:
                 unseen += 1
             for camera in range(cameras.shape[0]):

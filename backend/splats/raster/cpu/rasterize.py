@@ -120,7 +120,7 @@ class _Blend(torch.autograd.Function):
             gather_records(tiles.order, position, ellipses, opacity, features, first, records)
             picture = np.empty((height, width, count), np.float32)
             blend_kernels(count, absgrad is not None).forward(
-                width, height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair, tiles.box_of_pair,
+                width, height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair, tiles.rows_of_pair,
                 records, background[first : first + count], picture, transmittance, last_pair,
             )  # fmt: skip
             ctx.chunks.append((records, picture))
@@ -142,7 +142,7 @@ class _Blend(torch.autograd.Function):
             grad_pairs = np.empty((len(tiles.rank_of_pair), GRADIENT_CHANNEL + count), np.float32)
             blend_kernels(count, ctx.absgrad is not None).backward(
                 options.width, options.height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair,
-                tiles.box_of_pair, records, picture, ctx.transmittance, ctx.last_pair,
+                tiles.rows_of_pair, records, picture, ctx.transmittance, ctx.last_pair,
                 grad_part, grad_transmittance, grad_pairs,
             )  # fmt: skip
             sums = np.zeros((ctx.count, GRADIENT_CHANNEL + count), np.float32)

@@ -30,7 +30,7 @@ class TileLists:
     order: np.ndarray  # [V] int32, splats from near to far; below, "rank" is a position in this array
     tile_start: np.ndarray  # [tiles + 1] int64, the pairs of a tile, row-major tiles
     rank_of_pair: np.ndarray  # [M] int32
-    box_of_pair: np.ndarray  # [M, 4] uint8: first row, last row, first column, last column within the tile
+    rows_of_pair: np.ndarray  # [M, 2] uint8: first and last pixel row within the tile
     slot_start: np.ndarray  # [V + 1] int64, the slots of a rank
     pair_of_slot: np.ndarray  # [M] int64: a rank's pairs, found through its slots
 
@@ -146,32 +146,20 @@ def _count_pairs(bands, tiles_x, tiles_y, first_row, span_start, span_tiles, pai
 
 
 @device_function
-def _write_box(ellipse, x, y, tile_x, tile_y, box):  # type: ignore[no-untyped-def]
-    """Writes which rows and columns of the tile the ellipse covers: first row, last row, first column, last column."""
+def _write_rows(ellipse, x, y, tile_x, tile_y, rows):  # type: ignore[no-untyped-def]
+    """Writes the first and last pixel row of the tile that the ellipse covers; first > last when it covers none."""
     left, top = tile_x * TILE_SIZE, tile_y * TILE_SIZE
     low = max(left + 0.5 - x, -np.float64(ellipse[EXTENT_X]))
     high = min(left + TILE_SIZE - 0.5 - x, np.float64(ellipse[EXTENT_X]))
-    first, last = _first_and_last(
-        y - top + _reach_y(ellipse, low, high, -1.0), y - top + _reach_y(ellipse, low, high, 1.0), 0, TILE_SIZE - 1
-    )
-    if first > last:
-        box[0], box[1], box[2], box[3] = 1, 0, 1, 0
-        return
-    low = max(top + first + 0.5 - y, -np.float64(ellipse[EXTENT_Y]))
-    high = min(top + last + 0.5 - y, np.float64(ellipse[EXTENT_Y]))
-    box[0], box[1] = first, last
-    first, last = _first_and_last(
-        x - left + _reach_x(ellipse, low, high, -1.0), x - left + _reach_x(ellipse, low, high, 1.0), 0, TILE_SIZE - 1
-    )
-    if first > last:
-        box[0], box[1] = 1, 0
-    box[2], box[3] = max(0, first), max(0, last)
+    down, up = y - top + _reach_y(ellipse, low, high, -1.0), y - top + _reach_y(ellipse, low, high, 1.0)
+    first, last = _first_and_last(down, up, 0, TILE_SIZE - 1)
+    rows[0], rows[1] = (first, last) if first <= last else (1, 0)
 
 
 @parallel_kernel
 def _fill_pairs(  # type: ignore[no-untyped-def]
     bands, tiles_x, tiles_y, order, means2d, ellipses, first_row, span_start, span_tiles, slot_start, next_pair,
-    rank_of_pair, box_of_pair, pair_of_slot,
+    rank_of_pair, rows_of_pair, pair_of_slot,
 ):  # fmt: skip
     for band in prange(bands):
         row_low, row_high = band * tiles_y // bands, (band + 1) * tiles_y // bands
@@ -193,7 +181,7 @@ def _fill_pairs(  # type: ignore[no-untyped-def]
                     next_pair[row * tiles_x + column] = pair + 1
                     rank_of_pair[pair] = rank
                     pair_of_slot[slot] = pair
-                    _write_box(ellipses[i], x, y, column, row, box_of_pair[pair])
+                    _write_rows(ellipses[i], x, y, column, row, rows_of_pair[pair])
                     slot += 1
 
 
@@ -220,10 +208,10 @@ def bin_splats(
     _count_pairs(bands, tiles_x, tiles_y, first_row, span_start, span_tiles, pair_count)
     tile_start = _starts(pair_count)
     pairs = tile_start[-1]
-    rank_of_pair, box_of_pair = np.empty(pairs, np.int32), np.empty((pairs, 4), np.uint8)
+    rank_of_pair, rows_of_pair = np.empty(pairs, np.int32), np.empty((pairs, 2), np.uint8)
     pair_of_slot = np.empty(pairs, np.int64)
     _fill_pairs(
         bands, tiles_x, tiles_y, order, means2d, ellipses, first_row, span_start, span_tiles, slot_start,
-        tile_start[:-1].copy(), rank_of_pair, box_of_pair, pair_of_slot,
+        tile_start[:-1].copy(), rank_of_pair, rows_of_pair, pair_of_slot,
     )  # fmt: skip
-    return TileLists(tiles_x, tiles_y, order, tile_start, rank_of_pair, box_of_pair, slot_start, pair_of_slot)
+    return TileLists(tiles_x, tiles_y, order, tile_start, rank_of_pair, rows_of_pair, slot_start, pair_of_slot)
