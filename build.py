@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,8 +52,6 @@ STATE = VENV / "splatwright-setup.json"  # which steps of the set-up are done, a
 SPACE_NEEDED = {"cpu": 3 * 10**9, "cuda": 12 * 10**9}  # bytes, downloads included
 BLENDER_STUBS = ("4.5", "5.2")
 
-FILE_GOAL, FILE_LIMIT, FUNCTION_GOAL = 400, 600, 60  # lines
-
 
 class Stop(Exception):
     """Ends a verb with one sentence for whoever ran it."""
@@ -71,7 +70,7 @@ def setup(arguments: list[str]) -> int:
 
 
 def demo(arguments: list[str]) -> int:
-    """Set up, train a capture through the command line, and draw its held-out views beside the photos."""
+    """Set up, train a capture through the command line, and draw what came of it below photos it never saw."""
     prepare()
     folder = ROOT / "demo"
     folder.mkdir(exist_ok=True)
@@ -79,12 +78,12 @@ def demo(arguments: list[str]) -> int:
     splats, report, picture = folder / f"{capture.name}.ply", folder / "report.json", folder / "held_out.png"
     started = time.monotonic()
     run([BIN / "splatwright", "train", capture, "-o", splats, "--report", report, *arguments], "The training failed.")
-    strip = [PYTHON, "-m", "benchmarks.held_out_strip", capture, splats, "-o", picture]
+    strip = [PYTHON, "-m", "benchmarks.held_out_strip", splats, capture, "--report", report, "-o", picture]
     run(strip, "The held-out views could not be drawn.")
     figures = json.loads(report.read_text(encoding="utf-8"))
     say(f"\nTrained {capture.name} in {(time.monotonic() - started) / 60:.1f} minutes on {figures['device']}:")
     say(f"  held-out views   PSNR {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f}, {figures['splats']:,} splats")
-    say(f"  look at          {picture}   (each photo that was never trained on, with our picture beside it)")
+    say(f"  look at          {picture}   (photos that were never trained on, our pictures below)")
     say(f"  the splats       {splats}")
     say(f"  the report       {report}")
     return 0
@@ -113,7 +112,7 @@ def check(arguments: list[str]) -> int:
             for version in BLENDER_STUBS
         },
         "imports": lambda: call([BIN / "lint-imports", "--no-logo"]),
-        "sizes": check_sizes,
+        "sizes": lambda: call([PYTHON, "tests/contract/sizes.py"]),
     }
     failed = []
     for name, step in steps.items():
@@ -203,12 +202,12 @@ def has_nvidia_driver() -> bool:
 
 
 def make_environment(device: str) -> None:
-    """A .venv that works; one that was left in the middle of an installation, or whose Python is gone, is made anew."""
-    works = PYTHON.exists() and (VENV / "pyvenv.cfg").is_file() and OLDEST <= environment_version() <= NEWEST
-    if works and "installing" not in state():
+    """A .venv that works; one that does not is made anew."""
+    flaw = environment_flaw()
+    if flaw is None:
         return
     if VENV.exists():
-        say("The last set-up was cut off; making .venv anew. Finished downloads are kept by pip.")
+        say(f"Making {VENV} anew: {flaw}.")
         shutil.rmtree(VENV)
     free = shutil.disk_usage(ROOT).free
     if free < SPACE_NEEDED[device]:
@@ -217,18 +216,21 @@ def make_environment(device: str) -> None:
     if importlib.util.find_spec("ensurepip") is None:
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         raise Stop(f"This Python has no ensurepip. Install it (Debian, Ubuntu: sudo apt-get install -y {package}).")
-    say(f"Making {VENV}")
     # In an activated environment sys.executable is the very thing that was just removed.
     base = getattr(sys, "_base_executable", None) or sys.executable
     run([base, "-m", "venv", VENV], f"{VENV} could not be made.")
 
 
-def environment_version() -> tuple[int, int]:
-    """(3, 11) from the .venv's own description."""
-    lines = (VENV / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-    settings = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    major, minor = settings.get("version", "0.0").split(".")[:2]
-    return int(major), int(minor)
+def environment_flaw() -> str | None:
+    """Why the .venv cannot be used, or None."""
+    if not PYTHON.exists() or not (VENV / "pyvenv.cfg").is_file():
+        return "its Python is gone"
+    version = re.search(r"^version\s*=\s*(\d+)\.(\d+)", (VENV / "pyvenv.cfg").read_text(encoding="utf-8"), re.MULTILINE)
+    if version is None or not OLDEST <= (int(version.group(1)), int(version.group(2))) <= NEWEST:
+        return "its Python cannot be used"
+    if "installing" in state():
+        return "the last installation was cut off (what was downloaded is kept by pip)"
+    return None
 
 
 def install(names: tuple[str, ...]) -> None:
@@ -329,8 +331,11 @@ def demo_capture(folder: Path) -> Path:
     if sample.is_dir():
         return sample
     made = folder / "capture"
+    if (made / "transforms.json").is_file():
+        return made
     say(f"The sample photos are not here (SPLATWRIGHT_DATA): making a capture in {made}")
-    run([PYTHON, "-m", "backend.captures.make_capture", made], "The capture could not be made.")
+    asked = "import sys, pathlib; from backend.captures import make_capture; make_capture(pathlib.Path(sys.argv[1]))"
+    run([PYTHON, "-c", asked, made], "The capture could not be made.")
     return made
 
 
@@ -341,24 +346,6 @@ def is_command(path: Path) -> bool:
 def summary_of(path: Path) -> str:
     documentation = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return documentation.partition("\n")[0]
-
-
-def check_sizes() -> int:
-    """Warns about long files and functions: a sign to look for the second thing inside. Far too long is a failure."""
-    rooms = ("backend", "blender_addon", "shared_protocol", "benchmarks", "tests")
-    too_long = 0
-    for path in [ROOT / "build.py", *sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))]:
-        text = path.read_text(encoding="utf-8")
-        name, lines = path.relative_to(ROOT), text.count("\n")
-        if lines > FILE_GOAL:
-            too_long += lines > FILE_LIMIT
-            say(f"{'error' if lines > FILE_LIMIT else 'warning'}: {name} has {lines} lines (goal {FILE_GOAL})")
-        for function in ast.walk(ast.parse(text)):
-            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                length = (function.end_lineno or function.lineno) - function.lineno + 1
-                if length > FUNCTION_GOAL:
-                    say(f"warning: {name}:{function.lineno} {function.name} has {length} lines (goal {FUNCTION_GOAL})")
-    return 1 if too_long else 0
 
 
 def child_environment() -> dict[str, str]:

@@ -22,3 +22,13 @@ def sample_data() -> Callable[[str], Path]:
         return root / name
 
     return find
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is None:
+        return
+    from backend.splats.raster import gsplat_build  # imports torch, which most tests can do without
+
+    state = gsplat_build.state()
+    if not state.usable:
+        pytest.skip(f"needs a GPU: {state.reason}")

@@ -1,12 +1,13 @@
 """Builds gsplat's CUDA kernels once, at set-up, so that no training ever waits for a compiler.
 
-gsplat comes as source and compiles itself when its kernels are first touched. Here that happens at set-up, in a process of
-its own; afterwards `prepare_environment` hands the finished library to gsplat, which then needs no compiler any more.
+gsplat comes as source and compiles itself when its kernels are first touched. Here that happens at set-up, in a process
+of its own; afterwards `prepare_environment` hands the finished library to gsplat, which needs no compiler any more.
 Run as `python -m backend.splats.raster.gsplat_build`: builds, tries the kernels out, and says what came of it.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -62,6 +63,7 @@ def state() -> GsplatState:
     return GsplatState(True, f"gsplat's CUDA kernels are built for {torch.cuda.get_device_name(0)}.")
 
 
+@functools.cache  # a rasterizer may call it at every step; what it raises is not remembered
 def prepare_environment() -> None:
     """Makes gsplat use the kernels built at set-up; call it before gsplat is imported. Nothing is ever compiled here.
 
@@ -130,7 +132,9 @@ def kernels_folder() -> Path:
 def _obstacle() -> GsplatState | None:
     """What stands in the way of building, apart from a compiler."""
     if torch.version.cuda is None:
-        return GsplatState(False, "the installed torch is the one for CPUs.", SETUP)
+        has_driver = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists()
+        fix = SETUP if has_driver else "It needs an NVIDIA GPU and its driver, of which nothing is found here."
+        return GsplatState(False, "the installed torch is the one for CPUs.", fix)
     if importlib.util.find_spec("gsplat") is None:
         return GsplatState(False, "gsplat is not installed.", SETUP)
     if torch.cuda.is_available() and not architectures():
@@ -147,7 +151,8 @@ def _obstacle() -> GsplatState | None:
 
 def _library_in_package() -> Path | None:
     """The kernels of a gsplat that was installed ready compiled."""
-    if "gsplat.csrc" in sys.modules:
+    loaded = sys.modules.get("gsplat.csrc")
+    if loaded is not None and loaded.__name__ == LIBRARY:
         return None  # ours, put there by use_library
     spec = importlib.util.find_spec("gsplat.csrc")
     return Path(spec.origin) if spec is not None and spec.origin else None
@@ -215,7 +220,7 @@ def _jobs() -> int:
 def _first_error(log: Path) -> str:
     """The first line of a build's output that looks like the reason, else the last one."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    reasons = [line for line in lines if re.search(r"\berror\b|\bfatal\b|Error:|not found", line)]
+    reasons = [line for line in lines if re.search(r"\berror:|Error:|not found", line)]
     return (reasons or lines[-1:] or ["the compiler said nothing"])[0][:300]
 
 

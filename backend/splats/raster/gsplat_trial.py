@@ -1,10 +1,11 @@
 """Draws one small scene with gsplat on the GPU and with our kernels on the CPU, and compares pictures and gradients.
 
-Run as `python -m backend.splats.raster.gsplat_trial [LIBRARY.so]`: prints the differences as JSON, or the reason it failed.
+Run as `python -m backend.splats.raster.gsplat_trial [LIBRARY.so]`: prints the differences as JSON, or why it failed.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -51,7 +52,6 @@ def draw(rasterize: Draw, device: str) -> dict[str, Tensor]:
         width=WIDTH,
         height=HEIGHT,
         sh_degree=2,
-        packed=False,
     )
     weights = torch.linspace(0.5, 1.5, picture.numel(), device=device).reshape(picture.shape)
     ((picture * weights).sum() + alpha.sum()).backward()
@@ -84,7 +84,8 @@ def main(arguments: list[str]) -> int:
         use_library(Path(arguments[0]))
     import gsplat
 
-    figures = differences(draw(rasterization, "cpu"), draw(gsplat.rasterization, "cuda"))
+    on_gpu = functools.partial(gsplat.rasterization, packed=False)
+    figures = differences(draw(rasterization, "cpu"), draw(on_gpu, "cuda"))
     trouble = complaint(figures)
     print(trouble or json.dumps(figures))
     return 1 if trouble else 0

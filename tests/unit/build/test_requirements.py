@@ -1,0 +1,49 @@
+"""The pins agree with each other and cover what pyproject asks for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+FILES = sorted((REPOSITORY / "requirements").glob("*.txt"))
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)$")
+
+
+def pins(*names: str) -> dict[str, str]:
+    found = {}
+    for name in names:
+        for line in (REPOSITORY / "requirements" / f"{name}.txt").read_text().splitlines():
+            match = PIN.match(line)
+            if match:
+                found[canonicalize_name(match.group(1))] = match.group(2)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_line_is_an_exact_pin(file: Path) -> None:
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines and [line for line in lines if not PIN.match(line)] == []
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_files_that_are_installed_together_agree(device: str) -> None:
+    merged = pins("common", device)
+    for other in ("test", "check"):
+        for name, version in pins(other).items():
+            assert merged.setdefault(name, version) == version, name
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_the_wheel_asks_for_is_pinned_within_its_range(device: str) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    asked = project["dependencies"] + (project["optional-dependencies"]["cuda"] if device == "cuda" else [])
+    pinned = pins("common", device)
+    for line in asked:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), line
