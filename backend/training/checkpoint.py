@@ -78,7 +78,7 @@ class CheckpointStore:
         """None when the card or its tensors are damaged."""
         try:
             card = msgspec.json.decode(path.read_bytes(), type=_Card)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         if card.format != _FORMAT:
             message = f"The checkpoint '{path}' was written by another version."

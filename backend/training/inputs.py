@@ -58,7 +58,9 @@ class TrainingResult:
     cloud: SplatCloud  # in the capture's frame
     steps: int  # done, counted from the very first, also when resumed
     finished: bool  # False when it was asked to stop early
-    loss: float  # of the last steps that were looked at
+    loss: float  # of the last step that was looked at
+    background: tuple[float, float, float]  # sRGB 0..1, to show the cloud on
+    near: float  # nearer splats were not drawn, in the capture's units
 
 
 class TrainingJob(Protocol):

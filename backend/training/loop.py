@@ -232,7 +232,15 @@ class _Training:
         if not finite.all():
             self.job.note(f"{int((~finite).sum())} splats with NaN or infinite values were left out.")
             cloud = cloud.select(finite)
-        return TrainingResult(self.frame.cloud_to_capture(cloud), self.done, finished, self.loss)
+        red, green, blue = self.background.shown.tolist()
+        return TrainingResult(
+            cloud=self.frame.cloud_to_capture(cloud),
+            steps=self.done,
+            finished=finished,
+            loss=self.loss,
+            background=(red, green, blue),
+            near=self.settings.near_plane * self.frame.extent,
+        )
 
     def _diverged(self, step: int, what: str) -> UserError:
         kept = f"{self.store.folder}" if self.store and self.saved is not None else ""

@@ -138,8 +138,11 @@ class Background:
         if color is None and name == "auto" and not has_transparency:
             color = (0.0, 0.0, 0.0)
         fixed = None if color is None else torch.tensor(color, device=device)
-        # Figures of captures with transparency are by convention measured on white.
-        return cls(fixed, torch.full((3,), 1.0 if has_transparency else 0.0, device=device))
+        if has_transparency:
+            shown = torch.ones(3, device=device)  # by convention figures of cut-out objects are measured on white
+        else:
+            shown = torch.zeros(3, device=device) if fixed is None else fixed
+        return cls(fixed, shown)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """The colour for one step, [3]."""
