@@ -246,7 +246,8 @@ def install(names: tuple[str, ...]) -> None:
 
 def install_project() -> None:
     """Links the working tree into .venv, which brings the command `splatwright`."""
-    pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    # setuptools warns at length of what an editable installation always is.
+    pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT, PYTHONWARNINGS="ignore")
 
 
 def install_stubs() -> None:
@@ -276,12 +277,13 @@ def compile_kernels() -> None:
     run([PYTHON, "-m", "backend.splats.raster.warm_up"], "The CPU kernels could not be compiled.")
 
 
-def pip(verb: str, *arguments: str | Path) -> None:
+def pip(verb: str, *arguments: str | Path, **variables: str) -> None:
     """Runs pip in .venv; the state remembers that it is at work, so that a cut-off installation is noticed."""
     changes = verb == "install" and "--target" not in arguments
     if changes:
         write_state({**state(), "installing": True})
-    code = call([PYTHON, "-m", "pip", verb, "--no-input", "--disable-pip-version-check", *arguments])
+    command = [PYTHON, "-m", "pip", verb, "--no-input", "--disable-pip-version-check", *arguments]
+    code = call(command, env={**child_environment(), **variables})
     if changes and code >= 0:  # pip came to an end by itself, and undoes what it could not finish
         write_state({key: value for key, value in state().items() if key != "installing"})
     if code != 0:

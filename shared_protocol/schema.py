@@ -5,7 +5,7 @@ A settings struct is a frozen `msgspec.Struct` whose every field is annotated wi
     class BlurSettings(msgspec.Struct, frozen=True, kw_only=True):
         radius: Annotated[float, setting("Radius", "Size of the blur.", minimum=0, unit="px")] = 1.5
 
-`describe` turns the struct into a list of `Setting`s; everything that shows, checks or documents settings reads that list.
+`describe` turns the struct into `Setting`s, which is what everything that shows, checks or documents settings reads.
 """
 
 from __future__ import annotations

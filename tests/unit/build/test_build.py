@@ -118,7 +118,7 @@ class FakePip:
         self.codes = list(codes)
         self.commands: list[list[str]] = []
 
-    def __call__(self, command: list[object], *_place: object) -> int:
+    def __call__(self, command: list[object], *_place: object, **_more: object) -> int:
         self.commands.append([str(part) for part in command])
         code = self.codes.pop(0)
         if isinstance(code, int):
