@@ -11,6 +11,7 @@ from torch import Tensor
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.raster import rasterization
+from backend.splats.raster.rasterization import RasterizeMode
 
 DEFAULT_NEAR = 0.01  # as in gsplat
 
@@ -40,7 +41,7 @@ class CloudRenderer:
         self._opacities = self._tensor(cloud.opacity_logits).sigmoid()
         self._sh = self._tensor(cloud.sh)
         self._sh_degree = cloud.sh_degree
-        self._mode = "antialiased" if antialiased else "classic"
+        self._mode: RasterizeMode = "antialiased" if antialiased else "classic"
 
     @torch.no_grad()
     def draw(self, camera: Camera, *, near: float = DEFAULT_NEAR, depth: bool = False) -> Drawing:

@@ -63,9 +63,15 @@ def read_splats(path: Path) -> SplatCloud:
 
 def write_splats(path: Path, cloud: SplatCloud) -> None:
     """Writes the cloud, whole or not at all, in the format that the file's name ends with."""
-    if Path(path).suffix.lower() != ".ply":
-        raise UserError("unsupported", f"'{path}' does not end in .ply, the one format that can be written.")
+    refuse_unwritable_name(path)
     write_ply(path, cloud)
+
+
+def refuse_unwritable_name(path: Path) -> None:
+    """Raises UserError when the file's name ends with no format that can be written."""
+    if Path(path).suffix.lower() != ".ply":
+        message = f"'{path}' does not end in .ply, the one format that can be written."
+        raise UserError("unsupported", message, "Give a name such as scene.ply.")
 
 
 def describe_file(path: Path) -> SplatFile:

@@ -1,0 +1,37 @@
+"""Options that several verbs have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes an NVIDIA GPU when it can be used.",
+)
+resolution_option = click.option(
+    "--resolution",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="The longer side of the photos in pixels; larger photos are made smaller.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="How many processor cores to use.  [default: all]"
+)
+antialiased_option = click.option(
+    "--antialiased", is_flag=True, help="Draw small splats fainter instead of larger, if they were trained so."
+)
+
+
+def set_threads(threads: int | None) -> None:
+    """Gives numba and torch that many threads each; None leaves both as they are."""
+    if threads is not None:
+        from backend.splats.kernels import set_thread_count
+
+        set_thread_count(threads)

@@ -1,0 +1,67 @@
+"""Turns what a user typed into a method's settings, or into one sentence that says what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import msgspec
+
+from backend.methods.registry import Method
+from shared_protocol.errors import UserError
+from shared_protocol.schema import Setting
+
+_WORDS_FOR_NONE = ("none", "auto")
+
+
+def settings_from_text(method: Method, given: Mapping[str, str]) -> msgspec.Struct:
+    """The method's settings with those in `given` changed.
+
+    Raises UserError for a name the method does not have and for a value it does not take.
+    """
+    known = {setting.name: setting for setting in method.settings}
+    values: dict[str, object] = {}
+    for name, text in given.items():
+        if name not in known:
+            raise _unknown_name(method, name, list(known))
+        values[name] = _value(method, known[name], text)
+    return method.settings_type(**values)
+
+
+def allowed_values(setting: Setting) -> str:
+    """What a setting may be, in a few words."""
+    if setting.kind == "choice":
+        return ", ".join(setting.choices)
+    if setting.kind == "boolean":
+        return "true or false"
+    noun = {"integer": "whole number", "number": "number", "text": "text"}[setting.kind]
+    low, high = (None if end is None else _number(end) for end in (setting.minimum, setting.maximum))
+    if low is not None and high is not None:
+        return f"{noun}, {low} to {high}"
+    if low is not None:
+        return f"{noun}, {low} or more"
+    if high is not None:
+        return f"{noun}, {high} or less"
+    return noun
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _value(method: Method, setting: Setting, text: str) -> object:
+    if setting.optional and text.lower() in _WORDS_FOR_NONE:
+        return None
+    # One field at a time: msgspec names the field in a path that means nothing to a user.
+    field = next(f for f in msgspec.structs.fields(method.settings_type) if f.name == setting.name)
+    try:
+        return msgspec.convert(text, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        message = f"The setting '{setting.name}' of '{method.id}' cannot be '{text}'."
+        raise UserError("bad_input", message, f"Allowed: {allowed_values(setting)}.") from error
+
+
+def _unknown_name(method: Method, name: str, known: list[str]) -> UserError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(known)}."
+    return UserError("bad_input", f"The method '{method.id}' has no setting '{name}'.", hint)

@@ -1,0 +1,276 @@
+"""Trains a capture from beginning to end: poses, points, photos, method, figures, files."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import torch
+
+from backend import captures, machine
+from backend.captures import Capture, Photo, PointCloud, choose_mask_use, has_poses, load_capture, read_photos
+from backend.jobs.device import DeviceChoice, choose_device
+from backend.jobs.evaluation import BLACK, Color, evaluate, mean_figures
+from backend.jobs.report import Stopwatch, TrainReport, ViewFigures
+from backend.jobs.running import RunningJob
+from backend.jobs.settings import settings_from_text
+from backend.jobs.training_folder import TrainingFolder
+from backend.methods import registry
+from backend.splats.io import refuse_unwritable_name, write_splats
+from backend.training.failures import out_of_memory_explained
+from backend.training.frame import SceneFrame
+from backend.training.inputs import TrainingInputs, TrainingResult
+from backend.training.plan import Quality, TrainingPlan, plan_training
+from backend.training.settings import TrainingSettings, background_color
+from shared_protocol.errors import ErrorKind, UserError
+
+MaskChoice = Literal["auto", "ignore", "segment", "alpha", "off"]
+DEFAULT_METHOD = "mcmc"
+FAILURES_OF_TRAINING: tuple[ErrorKind, ...] = ("out_of_memory", "disk_full", "diverged")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a user may ask of a training; None means "choose for me"."""
+
+    capture: Path
+    output: Path
+    report: Path | None = None
+    method: str = DEFAULT_METHOD
+    quality: Quality = "normal"
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the method, as typed
+    steps: int | None = None
+    max_splats: int | None = None
+    resolution: int | None = None  # longer side of a photo in pixels
+    seed: int | None = None
+    device: DeviceChoice = "auto"
+    masks: MaskChoice = "auto"
+    strict: bool = False  # a missing photo is an error
+    resume: bool = False
+    keep_checkpoints: bool = False
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Everything that was read before training."""
+
+    capture: Capture
+    masks: str
+    plan: TrainingPlan
+    points: PointCloud | None
+    train_photos: list[Photo]
+    test_photos: list[Photo]
+
+
+def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
+    """Trains as asked, writes the cloud and the report, and returns the report.
+
+    When the job is stopped early, what there is by then is written and the report says that it is not finished.
+    Raises UserError for whatever the user can mend; then no output of an earlier run is changed, except that its
+    report is gone, and the checkpoint of this run is kept.
+    """
+    watch = Stopwatch()
+    method, settings = _method_and_settings(request)
+    device = choose_device(request.device)
+    refuse_unwritable_name(request.output)
+    for path in (request.output, request.report):
+        if path is not None:
+            _refuse_unwritable(path)
+    folder = TrainingFolder.beside(request.output)
+    if request.resume:
+        folder.refuse_without_checkpoint(request.output)
+
+    capture = _load(request, job)
+    masks, reason = choose_mask_use(capture, request.masks)
+    job.note(reason)
+    plan = plan_training(
+        capture.train_views,
+        device=device,
+        quality=request.quality,
+        max_pixels=None if request.resolution is None else pixels_for_longer_side(capture, request.resolution),
+        steps=request.steps,
+        max_splats=request.max_splats,
+    )
+    # From here on an old report would describe something else than what is happening.
+    if request.report is not None:
+        request.report.unlink(missing_ok=True)
+    if not request.resume:
+        folder.start_anew(job.note)
+    points = _points(capture, folder, job)
+    job.stage(f"Reading {len(capture.views)} photos")
+    read = read_photos(
+        (*capture.train_views, *capture.test_views), max_pixels=plan.max_pixels, masks=masks, on_progress=job.part_done
+    )
+    train_photos, test_photos = read[: len(capture.train_views)], read[len(capture.train_views) :]
+    scene = _Scene(capture, masks, plan, points, train_photos, test_photos)
+    job.note(_plan_in_words(scene, method.label))
+
+    job.folder = folder.path
+    job.stage("Training")
+    job.has_result = True
+    inputs = TrainingInputs(train_photos, test_photos, points, plan, request.resume)
+    try:
+        result: TrainingResult = method.run(settings, inputs, job)
+    except UserError as error:
+        if error.kind in FAILURES_OF_TRAINING and folder.has_checkpoint:
+            job.note(f"The last checkpoint is kept in '{folder.path}'; the same command with --resume goes on from it.")
+        raise
+
+    # Written before it is measured: whatever happens now, the splats are safe.
+    write_splats(request.output, result.cloud)
+    figures, background = _measure(scene, settings, result, job)
+    report = _report(request, scene, settings, result, figures, background, job, watch)
+    if request.report is not None:
+        report.write(request.report)
+    if result.finished and not request.keep_checkpoints:
+        folder.remove()
+    return report
+
+
+def _method_and_settings(request: TrainRequest) -> tuple[registry.Method, TrainingSettings]:
+    method = registry.find(request.method)
+    if method.category != "training":
+        trainers = ", ".join(m.id for m in registry.all_methods() if m.category == "training")
+        raise UserError("bad_input", f"The method '{method.id}' does not train.", f"Methods that train: {trainers}.")
+    given = dict(request.settings)
+    if request.seed is not None:
+        given["seed"] = str(request.seed)
+    settings = settings_from_text(method, given)
+    if not isinstance(settings, TrainingSettings):
+        raise TypeError(f"{method.id}: a training method's settings inherit TrainingSettings")
+    background_color(settings.background)  # raises for what is no colour, before minutes of work
+    return method, settings
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Raises UserError now, and not after minutes of training."""
+    if path.is_dir():
+        raise UserError("bad_input", f"'{path}' is a folder.", f"Give a file name such as {path / 'scene.ply'}.")
+    folder = path.absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("bad_input", f"The folder '{folder}' cannot be made: {error.strerror or error}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError("bad_input", f"The folder '{folder}' cannot be written to.", "Choose another folder.")
+
+
+def _load(request: TrainRequest, job: RunningJob) -> Capture:
+    if request.capture.is_dir() and not has_poses(request.capture):
+        job.stage("Finding the camera poses")
+        posed = captures.pose_photos(request.capture, on_progress=job.part_done)
+        job.note(f"Found the pose of {posed.registered} of {posed.total} photos.")
+    job.stage("Reading the capture")
+    capture = load_capture(request.capture, strict=request.strict)
+    for warning in capture.warnings:
+        log.warning("%s", warning)
+    return capture
+
+
+def pixels_for_longer_side(capture: Capture, longer_side: int) -> int:
+    """The number of pixels of the largest photo when its longer side is `longer_side`."""
+    if longer_side < 1:
+        raise UserError("bad_input", f"The resolution must be at least 1 pixel, not {longer_side}.")
+    largest = max(capture.views, key=lambda view: view.camera.width * view.camera.height).camera
+    width, height = largest.width, largest.height
+    return -(-longer_side * longer_side * min(width, height) // max(width, height))
+
+
+def _points(capture: Capture, folder: TrainingFolder, job: RunningJob) -> PointCloud | None:
+    """The capture's own points, or those its photos agree on; kept, so that a resumed training starts from the same."""
+    kept = folder.points()
+    if kept is not None:
+        return kept
+    points = capture.points
+    if points is None or not len(points.positions):
+        job.stage("Finding points that several photos share")
+        points = captures.triangulate_points(capture, folder=folder.matching_path, on_progress=job.part_done)
+    if points is None or not len(points.positions):
+        job.note("The photos share too few points, so training starts from random ones.")
+        return None
+    folder.keep_points(points)
+    return points
+
+
+def _plan_in_words(scene: _Scene, label: str) -> str:
+    plan, camera = scene.plan, scene.train_photos[0].camera
+    start = f"{len(scene.points.positions):,} points" if scene.points else "random points"
+    return (
+        f"{label} on {plan.device}, quality {plan.quality}: {len(scene.train_photos)} photos at "
+        f"{camera.width} x {camera.height}, {len(scene.test_photos)} held out, {plan.steps:,} steps, "
+        f"at most {plan.max_splats:,} splats, from {start}."
+    )
+
+
+def _measure(
+    scene: _Scene, settings: TrainingSettings, result: TrainingResult, job: RunningJob
+) -> tuple[tuple[ViewFigures, ...], Color]:
+    background = background_color(settings.background) or BLACK
+    if not scene.test_photos:
+        return (), background
+    job.stage(f"Measuring {len(scene.test_photos)} held-out views")
+    frame = SceneFrame.around([p.camera for p in scene.train_photos], scene.points.positions if scene.points else None)
+    with out_of_memory_explained(scene.plan):
+        figures = evaluate(
+            result.cloud,
+            scene.test_photos,
+            device=scene.plan.device,
+            near=settings.near_plane * frame.extent,
+            antialiased=settings.antialiased,
+            background=background,
+            on_progress=job.part_done,
+        )
+    return figures, background
+
+
+def _report(
+    request: TrainRequest,
+    scene: _Scene,
+    settings: TrainingSettings,
+    result: TrainingResult,
+    figures: tuple[ViewFigures, ...],
+    background: Color,
+    job: RunningJob,
+    watch: Stopwatch,
+) -> TrainReport:
+    psnr, ssim = mean_figures(figures)
+    camera = scene.train_photos[0].camera
+    return TrainReport(
+        capture=scene.capture.folder.resolve().name,
+        output=str(request.output),
+        psnr=psnr,
+        ssim=ssim,
+        splats=len(result.cloud),
+        seconds=watch.seconds(),
+        cpu_seconds=watch.cpu_seconds(),
+        load_average=watch.load_average,
+        steps=result.steps,
+        width=camera.width,
+        height=camera.height,
+        device=scene.plan.device,
+        seed=settings.seed,
+        finished=result.finished,
+        stopped=None if result.finished else job.stopped,
+        method=request.method,
+        settings=msgspec.to_builtins(settings),
+        quality=scene.plan.quality,
+        masks=scene.masks,
+        plan=msgspec.to_builtins(scene.plan),
+        dialect=scene.capture.dialect,
+        train_views=len(scene.train_photos),
+        test_views=len(scene.test_photos),
+        points=len(scene.points.positions) if scene.points else 0,
+        background=background,
+        views=figures,
+        resumed=request.resume,
+        warnings=scene.capture.warnings,
+        threads=torch.get_num_threads(),
+        versions=machine.versions(),
+    )
