@@ -20,7 +20,7 @@ _SMALLEST_SCALE = 1e-5  # camera extents; coincident points would start with siz
 _LARGEST_SCALE = 0.5  # a lonely point must not start as a fog over everything
 _PARALLEL_DEPTH = 8.0  # camera extents; how far to scatter when the viewing directions do not converge
 _BEHIND_FOCUS = 2.0  # scatter to this multiple of the distance to what the cameras look at
-_MOST_JUDGES = 48  # photos that decide whether a random position is worth a splat
+_MOST_JUDGES = 32  # photos that decide whether a random position is worth a splat
 _HULL_AGREEMENT = 0.95  # of the photos that see a position; masks may be wrong in a few
 _ROUNDS = 6
 
