@@ -16,7 +16,8 @@ WIDTH_OF_FILES = 140
 
 def say(text: str) -> None:
     """One plain line to standard error."""
-    click.echo(text, err=True)
+    # Not click.echo: it finds its way around the progress display, which would then be written into.
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_json(content: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from backend import captures, machine
 from backend.captures import Capture, Photo, PointCloud, choose_mask_use, has_poses, load_capture, read_photos
-from backend.jobs.device import DeviceChoice, choose_device
+from backend.jobs.device import DeviceChoice, DeviceKind, choose_device
 from backend.jobs.evaluation import BLACK, Color, evaluate, mean_figures
 from backend.jobs.report import Stopwatch, TrainReport, ViewFigures
 from backend.jobs.running import RunningJob
@@ -79,14 +79,26 @@ def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
     watch = Stopwatch()
     method, settings = _method_and_settings(request)
     device = choose_device(request.device)
-    refuse_unwritable_name(request.output)
-    for path in (request.output, request.report):
-        if path is not None:
-            _refuse_unwritable(path)
+    _refuse_unwritable_outputs(request)
     folder = TrainingFolder.beside(request.output)
     if request.resume:
         folder.refuse_without_checkpoint(request.output)
+    with folder.removed_without_checkpoint():
+        scene = _read(request, device, folder, job)
+        job.note(_plan_in_words(scene, method.label))
+        result = _run(method, settings, scene, request.resume, folder, job)
+        # Written before it is measured: whatever happens now, the splats are safe.
+        write_splats(request.output, result.cloud)
+        figures, background = _measure(scene, settings, result, job)
+        report = _report(request, scene, settings, result, figures, background, job, watch)
+        if request.report is not None:
+            report.write(request.report)
+        if result.finished and not request.keep_checkpoints:
+            folder.remove()
+    return report
 
+
+def _read(request: TrainRequest, device: DeviceKind, folder: TrainingFolder, job: RunningJob) -> _Scene:
     capture = _load(request, job)
     masks, reason = choose_mask_use(capture, request.masks)
     job.note(reason)
@@ -105,33 +117,31 @@ def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
         folder.start_anew(job.note)
     points = _points(capture, folder, job)
     job.stage(f"Reading {len(capture.views)} photos")
-    read = read_photos(
+    photos = read_photos(
         (*capture.train_views, *capture.test_views), max_pixels=plan.max_pixels, masks=masks, on_progress=job.part_done
     )
-    train_photos, test_photos = read[: len(capture.train_views)], read[len(capture.train_views) :]
-    scene = _Scene(capture, masks, plan, points, train_photos, test_photos)
-    job.note(_plan_in_words(scene, method.label))
+    trained_on = len(capture.train_views)
+    return _Scene(capture, masks, plan, points, photos[:trained_on], photos[trained_on:])
 
+
+def _run(
+    method: registry.Method,
+    settings: TrainingSettings,
+    scene: _Scene,
+    resume: bool,
+    folder: TrainingFolder,
+    job: RunningJob,
+) -> TrainingResult:
     job.folder = folder.path
     job.stage("Training")
     job.has_result = True
-    inputs = TrainingInputs(train_photos, test_photos, points, plan, request.resume)
+    inputs = TrainingInputs(scene.train_photos, scene.test_photos, scene.points, scene.plan, resume)
     try:
-        result: TrainingResult = method.run(settings, inputs, job)
+        return method.run(settings, inputs, job)
     except UserError as error:
         if error.kind in FAILURES_OF_TRAINING and folder.has_checkpoint:
             job.note(f"The last checkpoint is kept in '{folder.path}'; the same command with --resume goes on from it.")
         raise
-
-    # Written before it is measured: whatever happens now, the splats are safe.
-    write_splats(request.output, result.cloud)
-    figures, background = _measure(scene, settings, result, job)
-    report = _report(request, scene, settings, result, figures, background, job, watch)
-    if request.report is not None:
-        report.write(request.report)
-    if result.finished and not request.keep_checkpoints:
-        folder.remove()
-    return report
 
 
 def _method_and_settings(request: TrainRequest) -> tuple[registry.Method, TrainingSettings]:
@@ -149,8 +159,15 @@ def _method_and_settings(request: TrainRequest) -> tuple[registry.Method, Traini
     return method, settings
 
 
-def _refuse_unwritable(path: Path) -> None:
+def _refuse_unwritable_outputs(request: TrainRequest) -> None:
     """Raises UserError now, and not after minutes of training."""
+    refuse_unwritable_name(request.output)
+    for path in (request.output, request.report):
+        if path is not None:
+            _refuse_unwritable(path)
+
+
+def _refuse_unwritable(path: Path) -> None:
     if path.is_dir():
         raise UserError("bad_input", f"'{path}' is a folder.", f"Give a file name such as {path / 'scene.ply'}.")
     folder = path.absolute().parent

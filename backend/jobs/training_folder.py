@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,15 @@ class TrainingFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError("bad_input", f"'{self.path}' cannot be made: {error.strerror or error}.") from error
+
+    @contextmanager
+    def removed_without_checkpoint(self) -> Iterator[None]:
+        """However the block ends: a folder that nothing can be resumed from is not left behind."""
+        try:
+            yield
+        finally:
+            if not self.has_checkpoint:
+                self.remove()
 
     def remove(self) -> None:
         """Removes what trainings put into the folder, and the folder when nothing else is in it."""

@@ -246,3 +246,15 @@ def test_outputs_that_cannot_be_written_are_refused_at_once(tiny_capture: Path, 
         train_capture(replace(request_for(tiny_capture, tmp_path), report=tmp_path), RunningJob())
     with pytest.raises(UserError, match=r"scene\.spz.*\.ply"):
         train_capture(replace(request_for(tiny_capture, tmp_path), output=tmp_path / "scene.spz"), RunningJob())
+
+
+def test_a_training_that_never_began_leaves_nothing_behind(tiny_capture: Path, tmp_path: Path) -> None:
+    class InterruptsReading(StopsAt):
+        def stage(self, text: str) -> None:
+            if "Reading" in text and "photos" in text:
+                raise KeyboardInterrupt
+
+    (tmp_path / "scene.json").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        train_capture(request_for(tiny_capture, tmp_path), watched(InterruptsReading(-1)))
+    assert not list(tmp_path.iterdir())
