@@ -225,14 +225,15 @@ def _first_error(log: Path) -> str:
 
 
 def main() -> int:
-    """Returns 0 when the kernels are ready, 3 when something the user can mend is in the way."""
+    """Returns 0 when the kernels can be used, 3 when something the user can mend is in the way."""
     try:
         build()
     except UserError as error:
         print(f"{error.message}\n{error.hint}".strip())
         return 3
-    print(state().reason)
-    return 0
+    now = state()
+    print(f"{now.reason} {now.fix}".strip())
+    return 0 if now.usable else 3
 
 
 if __name__ == "__main__":

@@ -171,3 +171,14 @@ def test_the_command_ends_with_3_when_the_user_can_mend_it(
     monkeypatch.setattr(torch.version, "cuda", None)
     assert gsplat_build.main() == 3
     assert "for CPUs" in capsys.readouterr().out
+
+
+def test_kernels_that_nobody_could_try_are_not_ready(
+    toolkit: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "9.0")
+    monkeypatch.setattr(gsplat_build.sys, "executable", fake_python(toolkit, writes=True, says="compiling"))
+    assert gsplat_build.main() == 3
+    assert (toolkit / "gsplat_cuda.so").is_file() and not (toolkit / "trial.json").exists()
+    assert "finds no NVIDIA GPU" in capsys.readouterr().out
