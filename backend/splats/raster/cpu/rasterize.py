@@ -35,7 +35,7 @@ def _array(tensor: Tensor | None, *unused_shape: int) -> np.ndarray:
     return tensor.detach().to(torch.float32).contiguous().numpy()
 
 
-class _Project(torch.autograd.Function):
+class Project(torch.autograd.Function):
     """(means, shape, opacities, SH) -> (means2d, depths, conics, effective opacities, colours), each [C, N, ...]."""
 
     @staticmethod
@@ -49,7 +49,7 @@ class _Project(torch.autograd.Function):
         sh0: Tensor | None,  # [N, 1, 3]
         sh_rest: Tensor | None,  # [N, K - 1, 3]
         cameras: np.ndarray,
-        options: _Options,
+        options: Options,
     ) -> tuple[Tensor, ...]:
         n, views, degree = len(means), len(cameras), options.sh_degree
         inputs = (
@@ -93,7 +93,7 @@ class _Project(torch.autograd.Function):
         return *results, None, None
 
 
-class _Blend(torch.autograd.Function):
+class Blend(torch.autograd.Function):
     """One camera: (means2d, conics, opacities, channels) [N, ...] -> (picture [H, W, D], alpha [H, W])."""
 
     @staticmethod
@@ -106,7 +106,7 @@ class _Blend(torch.autograd.Function):
         ellipses: np.ndarray,
         tiles: TileLists,
         background: np.ndarray,  # [D]
-        options: _Options,
+        options: Options,
         absgrad: np.ndarray | None,  # [N, 2], filled by backward
     ) -> tuple[Tensor, Tensor]:
         height, width, depth = options.height, options.width, channels.shape[1]
@@ -158,7 +158,7 @@ class _Blend(torch.autograd.Function):
         return *(torch.from_numpy(np.ascontiguousarray(g)) for g in grads), None, None, None, None, None
 
 
-class _Options:
+class Options:
     """The numbers of one call that the kernels need."""
 
     def __init__(
@@ -197,7 +197,7 @@ def rasterization(
     camera_model: str = "pinhole",
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """See `backend.splats.raster.rasterization`."""
-    options = _Options(
+    options = Options(
         width, height, near_plane, far_plane, radius_clip, eps2d, sh_degree, camera_model, rasterize_mode
     )
     cameras = camera_rows(viewmats.detach().numpy(), Ks.detach().numpy(), width, height)
@@ -205,7 +205,7 @@ def rasterization(
     sh0, sh_rest = pair
     triangle = None if covars is None else covars[..., UPPER_TRIANGLE[0], UPPER_TRIANGLE[1]]
     own_shape = (quats, scales) if covars is None else (None, None)
-    means2d, depths, conics, effective, sh_channels, radii, ellipses, broken = _Project.apply(
+    means2d, depths, conics, effective, sh_channels, radii, ellipses, broken = Project.apply(
         means, *own_shape, triangle, opacities, sh0, sh_rest, cameras, options
     )
     if broken.item():
@@ -223,7 +223,7 @@ def rasterization(
         background = np.zeros(channels.shape[-1], np.float32)
         if backgrounds is not None and "RGB" in render_mode:
             background[: backgrounds.shape[1]] = _array(backgrounds[camera])
-        picture, alpha = _Blend.apply(
+        picture, alpha = Blend.apply(
             means2d[camera], conics[camera], effective[camera], channels[camera], ellipses[camera].numpy(), tiles,
             background, options, None if absolute is None else absolute[camera].numpy(),
         )  # fmt: skip
@@ -241,7 +241,7 @@ def rasterization(
 
 
 def _coefficients_or_channels(
-    means: Tensor, colors: Tensor | tuple[Tensor, Tensor], viewmats: Tensor, options: _Options
+    means: Tensor, colors: Tensor | tuple[Tensor, Tensor], viewmats: Tensor, options: Options
 ) -> tuple[tuple[Tensor | None, Tensor | None], Tensor | None]:
     """Either ((sh0, rest), None) for colours made in the projection, or ((None, None), channels [C, N, D])."""
     if options.sh_degree < 0:
@@ -257,7 +257,7 @@ def _coefficients_or_channels(
 
 
 def _info(
-    options: _Options, means2d: Tensor, depths: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor,
+    options: Options, means2d: Tensor, depths: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor,
     tile_lists: list[TileLists],
 ) -> dict[str, Any]:  # fmt: skip
     """gsplat's keys for `packed=False`. Lists of tiles are per camera and concatenated, as there."""
