@@ -7,6 +7,7 @@ from backend.captures.load import has_poses, load_capture
 from backend.captures.made_capture import make_capture
 from backend.captures.masks import choose_mask_use
 from backend.captures.photos import photo_size, read_photos
+from backend.captures.triangulation import triangulate_points
 
 __all__ = [
     "Capture",
@@ -20,4 +21,5 @@ __all__ = [
     "make_capture",
     "photo_size",
     "read_photos",
+    "triangulate_points",
 ]

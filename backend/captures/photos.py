@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 
@@ -13,10 +12,10 @@ import numpy as np
 
 from backend.captures.capture import MaskUse, Photo, View
 from backend.captures.image_files import decode, decode_mask
+from backend.captures.threads import Progress, in_threads
 from backend.splats.cameras import Camera
 from shared_protocol.errors import UserError
 
-_DECODING_THREADS = 2
 _RGBA = 4
 
 
@@ -38,13 +37,8 @@ def read_photos(
     Distorted photos are cut to the largest pinhole picture that has no empty pixel.
     Raises UserError for a photo or mask that cannot be read, or that the mask use needs and is not there.
     """
-    with ThreadPoolExecutor(_DECODING_THREADS) as pool:
-        photos = []
-        for photo in pool.map(lambda view: _read_photo(view, max_pixels, masks), views):
-            photos.append(photo)
-            if on_progress is not None:
-                on_progress(len(photos), len(views))
-        return photos
+    progress = Progress(len(views), on_progress)
+    return in_threads(lambda view: _read_photo(view, max_pixels, masks), views, after_each=progress.step)
 
 
 def undistorted_camera(view: View) -> Camera:
