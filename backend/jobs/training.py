@@ -13,7 +13,17 @@ import msgspec
 import torch
 
 from backend import captures, machine
-from backend.captures import Capture, Photo, PointCloud, choose_mask_use, has_poses, load_capture, read_photos
+from backend.captures import (
+    Capture,
+    MaskUse,
+    Photo,
+    PointCloud,
+    choose_mask_use,
+    has_poses,
+    load_capture,
+    read_photos,
+    triangulate_points,
+)
 from backend.jobs.device import DeviceChoice, DeviceKind, choose_device
 from backend.jobs.evaluation import BLACK, Color, evaluate, mean_figures
 from backend.jobs.report import Stopwatch, TrainReport, ViewFigures
@@ -115,7 +125,7 @@ def _read(request: TrainRequest, device: DeviceKind, folder: TrainingFolder, job
         request.report.unlink(missing_ok=True)
     if not request.resume:
         folder.start_anew(job.note)
-    points = _points(capture, folder, job)
+    points = _points(capture, masks, folder, job)
     job.stage(f"Reading {len(capture.views)} photos")
     photos = read_photos(
         (*capture.train_views, *capture.test_views), max_pixels=plan.max_pixels, masks=masks, on_progress=job.part_done
@@ -200,7 +210,7 @@ def pixels_for_longer_side(capture: Capture, longer_side: int) -> int:
     return -(-longer_side * longer_side * min(width, height) // max(width, height))
 
 
-def _points(capture: Capture, folder: TrainingFolder, job: RunningJob) -> PointCloud | None:
+def _points(capture: Capture, masks: MaskUse, folder: TrainingFolder, job: RunningJob) -> PointCloud | None:
     """The capture's own points, or those its photos agree on; kept, so that a resumed training starts from the same."""
     kept = folder.points()
     if kept is not None:
@@ -208,7 +218,7 @@ def _points(capture: Capture, folder: TrainingFolder, job: RunningJob) -> PointC
     points = capture.points
     if points is None or not len(points.positions):
         job.stage("Finding points that several photos share")
-        points = captures.triangulate_points(capture, folder=folder.matching_path, on_progress=job.part_done)
+        points = triangulate_points(capture, folder=folder.path, masks=masks, on_progress=job.part_done)
     if points is None or not len(points.positions):
         job.note("The photos share too few points, so training starts from random ones.")
         return None

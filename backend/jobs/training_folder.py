@@ -17,6 +17,7 @@ from backend.splats.io.atomic import write_bytes
 from shared_protocol.errors import UserError
 
 CHECKPOINT_FILES = ("step_*.json", "step_*.safetensors", ".step_*.part")  # as backend.training.checkpoint names them
+MATCHING_FOLDERS = "splatwright-points-*"  # as backend.captures.triangulation names them; only a crash leaves one
 POINTS_FILE = "points.npz"
 
 
@@ -67,7 +68,8 @@ class TrainingFolder:
         if not self.path.is_dir():
             return
         try:
-            shutil.rmtree(self.matching_path, ignore_errors=True)
+            for folder in self.path.glob(MATCHING_FOLDERS):
+                shutil.rmtree(folder)
             for pattern in (*CHECKPOINT_FILES, POINTS_FILE, f".{POINTS_FILE}.*.part"):
                 for path in self.path.glob(pattern):
                     path.unlink()
@@ -76,11 +78,6 @@ class TrainingFolder:
         except OSError as error:
             message = f"'{self.path}' cannot be removed: {error.strerror or error}."
             raise UserError("bad_input", message, "Remove it by hand.") from error
-
-    @property
-    def matching_path(self) -> Path:
-        """Where photos are matched to find points."""
-        return self.path / "matching"
 
     def keep_points(self, points: PointCloud) -> None:
         """Remembers what training started from."""
