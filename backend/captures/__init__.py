@@ -7,6 +7,8 @@ from backend.captures.load import has_poses, load_capture
 from backend.captures.made_capture import make_capture
 from backend.captures.masks import choose_mask_use
 from backend.captures.photos import photo_size, read_photos
+from backend.captures.pose_record import PoseResult
+from backend.captures.structure_from_motion import pose_photos
 from backend.captures.triangulation import triangulate_points
 
 __all__ = [
@@ -14,12 +16,14 @@ __all__ = [
     "MaskUse",
     "Photo",
     "PointCloud",
+    "PoseResult",
     "View",
     "choose_mask_use",
     "has_poses",
     "load_capture",
     "make_capture",
     "photo_size",
+    "pose_photos",
     "read_photos",
     "triangulate_points",
 ]

@@ -10,8 +10,8 @@ import pycolmap
 
 from backend.captures.features import Features
 
-# COLMAP reports to the console by itself; what matters comes back as a result or an exception.
-pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
+# COLMAP writes to the console by itself; what matters comes back as a result or an exception.
+pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
 
 _CALIBRATED = int(pycolmap.TwoViewGeometryConfiguration.CALIBRATED)
 

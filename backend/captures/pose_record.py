@@ -1,4 +1,4 @@
-"""What we remember beside a model that we computed: how many photos it has, and which way up they were."""
+"""What is remembered beside a COLMAP model that we computed ourselves."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import msgspec
 RECORD_FILE = "pose_record.json"
 
 
-class PoseRecord(msgspec.Struct, frozen=True):
-    """Written into the model's folder, next to COLMAP's own files."""
+class PoseResult(msgspec.Struct, frozen=True):
+    """How computing the poses of a folder of photos went; written into the model's folder."""
 
     registered: int
     total: int
-    unregistered: tuple[str, ...]
-    mean_reprojection_error: float  # pixels of the photos that were searched for features
+    unregistered: tuple[str, ...]  # names of the photos without a pose
+    mean_reprojection_error: float  # pixels of the photos at full size
     turned_by_exif: bool  # the intrinsics describe the photos as their EXIF orientation turns them
 
 
-def read_pose_record(model: Path) -> PoseRecord | None:
+def read_pose_record(model: Path) -> PoseResult | None:
     """None for a model that came from elsewhere."""
     try:
-        return msgspec.json.decode((model / RECORD_FILE).read_bytes(), type=PoseRecord)
+        return msgspec.json.decode((model / RECORD_FILE).read_bytes(), type=PoseResult)
     except (OSError, msgspec.MsgspecError):
         return None
