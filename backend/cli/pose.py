@@ -22,14 +22,15 @@ for a folder without poses.
 
 @click.command(short_help="Compute where photos were taken from.", epilog=EPILOG)
 @click.argument("folder", type=PATH)
+@click.option("--force", is_flag=True, help="Compute them again, although that was done before.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def pose(folder: Path, as_json: bool) -> None:
+def pose(folder: Path, force: bool, as_json: bool) -> None:
     """Compute the camera poses of the photos in FOLDER."""
     from backend.captures import pose_photos
 
     with display() as screen:
         screen.stage("Finding the camera poses")
-        result = pose_photos(folder, on_progress=lambda done, total: screen.progress(done, total, {}))
+        result = pose_photos(folder, force=force, on_progress=lambda done, total: screen.progress(done, total, {}))
     if as_json:
         print_json(msgspec.to_builtins(result))
         return

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 import torch
 
-from backend import captures, machine
+from backend import machine
 from backend.captures import (
     Capture,
     MaskUse,
@@ -21,6 +21,7 @@ from backend.captures import (
     choose_mask_use,
     has_poses,
     load_capture,
+    pose_photos,
     read_photos,
     triangulate_points,
 )
@@ -192,7 +193,7 @@ def _refuse_unwritable(path: Path) -> None:
 def _load(request: TrainRequest, job: RunningJob) -> Capture:
     if request.capture.is_dir() and not has_poses(request.capture):
         job.stage("Finding the camera poses")
-        posed = captures.pose_photos(request.capture, on_progress=job.part_done)
+        posed = pose_photos(request.capture, on_progress=job.part_done)
         job.note(f"Found the pose of {posed.registered} of {posed.total} photos.")
     job.stage("Reading the capture")
     capture = load_capture(request.capture, strict=request.strict)

@@ -64,8 +64,8 @@ def test_ctrl_c_keeps_what_there_is(capture: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_training_goes_on_to_the_same_bytes(capture: Path, tmp_path: Path) -> None:
-    # 400 steps take longer than finding the first checkpoint, after 40 of them.
-    options = ("--steps", "400", "--quiet", "--set", "checkpoint_every=0.1")
+    # 200 steps take longer than noticing the first checkpoint, after 10 of them.
+    options = ("--steps", "200", "--quiet", "--set", "checkpoint_every=0.05")
     subprocess.run(command(capture, tmp_path / "whole.ply", *options), check=True)
     output = tmp_path / "scene.ply"
     folder = tmp_path / "scene.ply.training"
