@@ -116,7 +116,7 @@ class PlainLines:
         if self._clock() - self._last_line < PLAIN_LINE_EVERY and not last_of_training:
             return
         self._last_line = self._clock()
-        parts = (f"{step:,}/{steps:,}", self._figures.in_words(), _pace_in_words(self._pace, steps))
+        parts = (f"{step:,}/{steps:,}", self._figures.in_words(), _pace_in_words(self._pace, steps, self._figures))
         self.note("  ".join(filter(None, parts)))
 
     def note(self, text: str) -> None:
@@ -127,11 +127,13 @@ class PlainLines:
         pass
 
 
-def _pace_in_words(pace: Pace, steps: int) -> str:
+def _pace_in_words(pace: Pace, steps: int, figures: Figures) -> str:
+    """Steps of different weight, which have no figures, go at no speed worth telling."""
     rate, left = pace.per_second(), pace.seconds_left(steps)
     if rate is None or left is None:
         return ""
-    return f"{rate:.1f} it/s  {duration_in_words(left)} left"
+    time_left = f"{duration_in_words(left)} left"
+    return f"{rate:.1f} it/s  {time_left}" if figures.known else time_left
 
 
 class MovingLine:
@@ -172,7 +174,7 @@ class MovingLine:
             return
         self._pace.add(step)
         self._figures.update(figures)
-        words = "  ".join(filter(None, [self._figures.in_words(), _pace_in_words(self._pace, steps)]))
+        words = "  ".join(filter(None, [self._figures.in_words(), _pace_in_words(self._pace, steps, self._figures)]))
         self._progress.update(self._task, completed=step, total=steps, figures=words)
 
     def note(self, text: str) -> None:
