@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from backend.captures.capture import Capture, View
@@ -30,20 +31,13 @@ def load_capture(folder: Path, *, strict: bool = False) -> Capture:
         raise UserError("not_found", f"There is no capture folder {folder}.", "Check the path.")
     files = CaptureFiles(folder)
     listing = _read_listing(folder, files)
-
-    found: dict[str, tuple[ListedImage, Path]] = {}
-    missing: list[str] = []
-    repeated: list[str] = []
-    for image in listing.images:
-        path = next((p for place in image.places if (p := files.find(place, source=image.source)) is not None), None)
-        if path is None:
-            missing.append(image.written)
-        elif (name := files.name_of(path)) in found:
-            # A transforms.json may list everything beside a transforms_test.json that holds some of it out.
-            repeated += [image.written] if found[name][0].is_test == image.is_test else []
-        else:
-            found[name] = (image, path)
-    _refuse_too_few(listing, missing, len(found), strict=strict)
+    found, missing, repeated = _look_up(listing, files)
+    warnings = list(listing.warnings)
+    if listing.has_own_test_split and not strict and not any(image.is_test for image, _ in found.values()):
+        listing = replace(listing, images=tuple(i for i in listing.images if not i.is_test), has_own_test_split=False)
+        found, missing, repeated = _look_up(listing, files)
+        warnings.append(f"No test image is there, so every {TEST_EVERY}th image is held out instead.")
+    _refuse_too_few(listing, missing, found, strict=strict)
 
     masks = _Masks(files)
     views = {name: _view(name, image, path, masks) for name, (image, path) in sorted(found.items())}
@@ -53,11 +47,8 @@ def load_capture(folder: Path, *, strict: bool = False) -> Capture:
         test_names = set(list(views)[::TEST_EVERY])
     train = tuple(view for name, view in views.items() if name not in test_names)
     test = tuple(view for name, view in views.items() if name in test_names)
-    if not train:
-        raise UserError("bad_input", f"{folder} has no image to train on.", "Check the images of the training split.")
 
-    source = listing.images[0].source.name
-    warnings = list(listing.warnings)
+    source = _sources(listing)
     if missing:
         text = f"{len(missing)} of {len(listing.images)} images listed in {source} are missing and were left out"
         warnings.append(f"{text}: {_names(missing)}.")
@@ -89,19 +80,42 @@ def _read_listing(folder: Path, files: CaptureFiles) -> Listing:
     )
 
 
-def _refuse_too_few(listing: Listing, missing: list[str], found: int, *, strict: bool) -> None:
-    total, source = len(listing.images), listing.images[0].source
+def _look_up(listing: Listing, files: CaptureFiles) -> tuple[dict[str, tuple[ListedImage, Path]], list[str], list[str]]:
+    """The images that are there by view name, and as they are written those that are missing or listed twice."""
+    found: dict[str, tuple[ListedImage, Path]] = {}
+    missing: list[str] = []
+    repeated: list[str] = []
+    for image in listing.images:
+        path = next((p for place in image.places if (p := files.find(place, source=image.source)) is not None), None)
+        if path is None:
+            missing.append(image.written)
+        elif (name := files.name_of(path)) in found:
+            # A transforms.json may list everything beside a transforms_test.json that holds some of it out.
+            repeated += [image.written] if found[name][0].is_test == image.is_test else []
+        else:
+            found[name] = (image, path)
+    return found, missing, repeated
+
+
+def _sources(listing: Listing) -> str:
+    return " and ".join(sorted({image.source.name for image in listing.images}))
+
+
+def _refuse_too_few(
+    listing: Listing, missing: list[str], found: dict[str, tuple[ListedImage, Path]], *, strict: bool
+) -> None:
+    total, source = len(listing.images), _sources(listing)
     reason = None
     if missing and strict:
         reason = "and missing images are not allowed (--strict)"
-    elif found < FEWEST_IMAGES:
-        reason = f"and at least {FEWEST_IMAGES} are needed"
-    elif 2 * found < total:
+    elif sum(not image.is_test for image, _ in found.values()) < FEWEST_IMAGES:
+        reason = f"and at least {FEWEST_IMAGES} are needed to train on"
+    elif 2 * len(found) < total:
         reason = "which is less than half"
     if reason is not None:
         raise UserError(
             "bad_input",
-            f"Only {found} of the {total} images listed in {source} are there, {reason}.",
+            f"Only {len(found)} of the {total} images listed in {source} are there, {reason}.",
             f"Missing: {_names(missing)}." if missing else "Take more photos.",
         )
 

@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 # World axes are Blender's: z is up and the floor is z = 0.
-_SPHERES = (  # centre, radius
+SPHERES = (  # centre, radius
     ((0.0, 0.0, 0.7), 0.7),
     ((1.7, 0.7, 0.5), 0.5),
     ((-1.5, 1.0, 0.6), 0.6),
     ((-0.9, -1.6, 0.35), 0.35),
 )
-_BOXES = (  # lowest corner, highest corner
+BOXES = (  # lowest corner, highest corner
     ((0.8, -1.7, 0.0), (1.6, -0.9, 0.9)),
     ((-2.2, -0.8, 0.0), (-1.5, -0.1, 0.6)),
     ((0.2, 1.5, 0.0), (1.0, 2.1, 1.2)),
@@ -115,7 +115,7 @@ def _trace(origin: np.ndarray, rays: np.ndarray) -> _Hits:
         on_floor = (distance > 0) & (np.hypot(where[:, 0], where[:, 1]) < _FLOOR_RADIUS)
     hits.distance[on_floor], hits.normal[on_floor] = distance[on_floor], (0.0, 0.0, 1.0)
 
-    for number, (centre, radius) in enumerate(_SPHERES, start=1):
+    for number, (centre, radius) in enumerate(SPHERES, start=1):
         offset = origin - np.array(centre)
         half = rays @ offset
         inside_root = half * half - (offset @ offset - radius * radius)
@@ -124,7 +124,7 @@ def _trace(origin: np.ndarray, rays: np.ndarray) -> _Hits:
         hits.distance[hit], hits.shape[hit] = distance[hit], number
         hits.normal[hit] = (offset + rays[hit] * distance[hit, None]) / radius
 
-    for number, (low, high) in enumerate(_BOXES, start=1 + len(_SPHERES)):
+    for number, (low, high) in enumerate(BOXES, start=1 + len(SPHERES)):
         with np.errstate(divide="ignore"):
             to_low, to_high = (np.array(low) - origin) / rays, (np.array(high) - origin) / rays
         enter, leave = np.minimum(to_low, to_high), np.maximum(to_low, to_high)
@@ -145,7 +145,7 @@ def _shade(origin: np.ndarray, rays: np.ndarray, hits: _Hits) -> np.ndarray:
     albedo = _texture(where, hits.shape[seen])
     diffuse = 0.45 + 0.55 * (normal @ _SUN).clip(0, 1)[:, None]
     mirrored = rays[seen] - 2 * (rays[seen] * normal).sum(axis=1, keepdims=True) * normal
-    gloss = np.where((hits.shape[seen] > 0) & (hits.shape[seen] <= len(_SPHERES)), 0.45, 0.05)[:, None]
+    gloss = np.where((hits.shape[seen] > 0) & (hits.shape[seen] <= len(SPHERES)), 0.45, 0.05)[:, None]
     color[seen] = albedo * diffuse + gloss * (mirrored @ _SUN).clip(0, 1)[:, None] ** 24
     return color.clip(0, 1)
 
@@ -157,15 +157,22 @@ def _texture(where: np.ndarray, shape: np.ndarray) -> np.ndarray:
         [(0.55, 0.5, 0.45), (0.8, 0.32, 0.22), (0.25, 0.65, 0.35), (0.3, 0.4, 0.85), (0.85, 0.75, 0.25),
          (0.7, 0.35, 0.75), (0.3, 0.7, 0.75), (0.85, 0.55, 0.3)]
     )  # fmt: skip
-    pattern = np.zeros((len(where), 3))
-    for frequency, strength in ((2.5, 0.16), (6.0, 0.13), (13.0, 0.1), (22.0, 0.06)):
-        for _ in range(2):
-            directions, phases = generator.normal(size=(3, 3)), generator.uniform(0, 2 * np.pi, 3)
-            # A warped wave never repeats, so no two places look alike.
-            bent = where + 0.35 * np.sin(1.7 * where[:, (1, 2, 0)] + phases[0])
-            pattern += strength * np.sin(frequency * bent @ directions + phases + shape[:, None])
-    tiles = ((np.floor(where[:, 0] * 1.5) + np.floor(where[:, 1] * 1.5)) % 2)[:, None] * (shape == 0)[:, None]
-    return (bases[shape % len(bases)] + 0.6 * pattern - 0.12 * tiles).clip(0.02, 1.0)
+    where = where.astype(np.float32)
+    light, tint = np.zeros(len(where), np.float32), np.zeros((len(where), 3), np.float32)
+    for frequency, strength in ((3.0, 0.3), (6.5, 0.25), (13.0, 0.22), (25.0, 0.15)):
+        for _ in range(3):
+            direction, phase = generator.normal(size=3).astype(np.float32), generator.uniform(0, 2 * np.pi, 2)
+            # A wave along a bent axis never repeats, so no two places look alike.
+            bent = where @ (frequency * direction / np.linalg.norm(direction))
+            bent += np.float32(0.4 * frequency) * np.sin(
+                1.7 * where[:, generator.integers(3)] + phase[0], dtype=np.float32
+            )
+            wave = np.sin(bent + np.float32(phase[1]) + shape.astype(np.float32))
+            light += np.float32(strength) * wave
+            tint += np.float32(0.25 * strength) * wave[:, None] * generator.uniform(-1, 1, 3).astype(np.float32)
+    tiles = ((np.floor(where[:, 0] * 1.5) + np.floor(where[:, 1] * 1.5)) % 2) * (shape == 0)
+    albedo = bases[shape % len(bases)] * (1 + 0.45 * light - 0.25 * tiles)[:, None] + tint
+    return albedo.clip(0.02, 1.0)
 
 
 def _write_points(path: Path, count: int) -> None:

@@ -94,7 +94,7 @@ def _checked_photos(folder: Path) -> list[UnposedPhoto]:
         raise UserError(
             "bad_input",
             f"{folder} holds {len(photos)} photos, and at least {FEWEST_IMAGES} are needed.",
-            "Put the photos of one scene into the folder, or into a folder 'images' in it.",
+            "Put JPEG, PNG, TIFF or WebP photos of one scene into the folder, or into a folder 'images' in it.",
         )
     return photos
 
