@@ -93,14 +93,15 @@ def _ours(*scene: torch.Tensor) -> Callable[[], None]:
     cameras = camera_rows(view[None].numpy(), k[None].numpy(), width, height)
     with torch.no_grad():
         projected = rasterize.Project.apply(means, quats, scales, None, opacities, None, None, cameras, options)
-    means2d, depths, conics, effective, _, radii, ellipses, _ = (t[0] if t.dim() else t for t in projected)
-    background = np.zeros(3, np.float32)
+    means2d, depths, conics, effective, _, radii, ellipses, _ = projected
+    features, background = colors[None], np.zeros((1, 3), np.float32)
 
     def run() -> None:
-        leaves = [t.detach().requires_grad_() for t in (means2d, conics, effective, colors)]
-        tiles = bin_splats(radii.numpy(), means2d.numpy(), depths.numpy(), ellipses.numpy(), width, height)
-        picture, _ = rasterize.Blend.apply(*leaves, ellipses.numpy(), tiles, background, options, None)
-        picture.backward(weights)
+        leaves = [t.detach().requires_grad_() for t in (means2d, conics, effective, features)]
+        arrays = [t[0].numpy() for t in (radii, means2d, depths, ellipses)]
+        tiles = bin_splats(*arrays, width, height)
+        pictures, _ = rasterize.Blend.apply(*leaves, ellipses.numpy(), [tiles], background, options, None)
+        pictures.backward(weights[None])
 
     return run
 

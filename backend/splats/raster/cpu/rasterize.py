@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,24 @@ class Project(torch.autograd.Function):
         return *results, None, None
 
 
+@dataclass
+class _Chunk:
+    """Up to four channels of one camera's picture, as the forward pass leaves them for the backward pass."""
+
+    camera: int
+    first: int  # of its channels
+    records: np.ndarray
+    picture: np.ndarray  # [H, W, 1..4]
+    transmittance: np.ndarray  # [H, W], shared by the camera's chunks
+    last_pair: np.ndarray  # [tiles], likewise
+
+    @property
+    def channels(self) -> slice:
+        return slice(self.first, self.first + self.picture.shape[2])
+
+
 class Blend(torch.autograd.Function):
-    """One camera: (means2d, conics, opacities, channels) [N, ...] -> (picture [H, W, D], alpha [H, W])."""
+    """(means2d, conics, opacities, channels), each [C, N, ...] -> (pictures [C, H, W, D], alphas [C, H, W, 1])."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -103,58 +120,60 @@ class Blend(torch.autograd.Function):
         conics: Tensor,
         opacities: Tensor,
         channels: Tensor,
-        ellipses: np.ndarray,
-        tiles: TileLists,
-        background: np.ndarray,  # [D]
+        ellipses: np.ndarray,  # [C, N, ELLIPSE_COLUMNS]
+        tile_lists: list[TileLists],
+        backgrounds: np.ndarray,  # [C, D]
         options: Options,
-        absgrad: np.ndarray | None,  # [N, 2], filled by backward
+        absgrad: np.ndarray | None,  # [C, N, 2], filled by backward
     ) -> tuple[Tensor, Tensor]:
-        height, width, depth = options.height, options.width, channels.shape[1]
-        position, opacity, features = _array(means2d), _array(opacities), _array(channels)
-        transmittance = np.empty((height, width), np.float32)
-        last_pair = np.empty(tiles.tiles_x * tiles.tiles_y, np.int64)
+        height, width = options.height, options.width
+        positions, opacity, features = _array(means2d), _array(opacities), _array(channels)
+        views, _, depth = features.shape
+        pictures = np.empty((views, height, width, depth), np.float32)
+        through = np.empty((views, height, width), np.float32)
         ctx.chunks = []
-        for first in range(0, depth, MAX_CHANNELS):
-            count = min(MAX_CHANNELS, depth - first)
-            records = np.empty((len(tiles.order), RECORD_COLUMNS), np.float32)
-            gather_records(tiles.order, position, ellipses, opacity, features, first, records)
-            picture = np.empty((height, width, count), np.float32)
-            blend_kernels(count, absgrad is not None).forward(
-                width, height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair, tiles.rows_of_pair,
-                records, background[first : first + count], picture, transmittance, last_pair,
-            )  # fmt: skip
-            ctx.chunks.append((records, picture))
-        ctx.tiles, ctx.options, ctx.absgrad = tiles, options, absgrad
-        ctx.transmittance, ctx.last_pair, ctx.count = transmittance, last_pair, len(position)
-        pictures = [picture for _, picture in ctx.chunks]
-        whole = pictures[0] if len(pictures) == 1 else np.concatenate(pictures, axis=2)
-        return torch.from_numpy(whole), torch.from_numpy(1 - transmittance)
+        for camera, tiles in enumerate(tile_lists):
+            last_pair = np.empty(tiles.tiles_x * tiles.tiles_y, np.int64)
+            for first in range(0, depth, MAX_CHANNELS):
+                count = min(MAX_CHANNELS, depth - first)
+                records = np.empty((len(tiles.order), RECORD_COLUMNS), np.float32)
+                gather_records(
+                    tiles.order, positions[camera], ellipses[camera], opacity[camera], features[camera], first, records
+                )
+                picture = pictures[camera] if count == depth else np.empty((height, width, count), np.float32)
+                chunk = _Chunk(camera, first, records, picture, through[camera], last_pair)
+                blend_kernels(count, absgrad is not None).forward(
+                    width, height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair,
+                    tiles.rows_of_pair, records, backgrounds[camera, chunk.channels], picture, through[camera], last_pair,
+                )  # fmt: skip
+                if count < depth:
+                    pictures[camera, ..., chunk.channels] = picture
+                ctx.chunks.append(chunk)
+        ctx.tile_lists, ctx.options, ctx.absgrad, ctx.shape = tile_lists, options, absgrad, features.shape
+        return torch.from_numpy(pictures), torch.from_numpy((1 - through)[..., None])
 
     @staticmethod
-    def backward(ctx: Any, grad_picture: Tensor, grad_alpha: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        tiles, options = ctx.tiles, ctx.options
-        grad_whole, grad_transmittance = _array(grad_picture), _array(-grad_alpha)
-        geometry, channels = None, []
-        first = 0
-        for records, picture in ctx.chunks:
-            count = picture.shape[2]
-            grad_part = np.ascontiguousarray(grad_whole[:, :, first : first + count])
+    def backward(ctx: Any, grad_pictures: Tensor, grad_alphas: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        options, (views, n, depth) = ctx.options, ctx.shape
+        grad_whole, grad_transmittance = _array(grad_pictures), -_array(grad_alphas)[..., 0]
+        geometry, channels = np.zeros((views, n, GRADIENT_CHANNEL), np.float32), np.empty((views, n, depth), np.float32)
+        for chunk in ctx.chunks:
+            tiles, count = ctx.tile_lists[chunk.camera], chunk.picture.shape[2]
             grad_pairs = np.empty((len(tiles.rank_of_pair), GRADIENT_CHANNEL + count), np.float32)
+            # the transmittance's gradient belongs to the first chunk only
+            of_alpha = grad_transmittance[chunk.camera] if chunk.first == 0 else np.zeros_like(chunk.transmittance)
             blend_kernels(count, ctx.absgrad is not None).backward(
                 options.width, options.height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair,
-                tiles.rows_of_pair, records, picture, ctx.transmittance, ctx.last_pair,
-                grad_part, grad_transmittance, grad_pairs,
+                tiles.rows_of_pair, chunk.records, chunk.picture, chunk.transmittance, chunk.last_pair,
+                np.ascontiguousarray(grad_whole[chunk.camera, ..., chunk.channels]), of_alpha, grad_pairs,
             )  # fmt: skip
-            sums = np.zeros((ctx.count, GRADIENT_CHANNEL + count), np.float32)
+            sums = np.zeros((n, GRADIENT_CHANNEL + count), np.float32)
             sum_pairs(tiles.order, tiles.slot_start, tiles.pair_of_slot, grad_pairs, sums)
-            geometry = sums[:, :GRADIENT_CHANNEL] if geometry is None else geometry + sums[:, :GRADIENT_CHANNEL]
-            channels.append(sums[:, GRADIENT_CHANNEL:])
-            grad_transmittance = np.zeros_like(grad_transmittance)  # it belongs to the first chunk only
-            first += count
-        assert geometry is not None
+            geometry[chunk.camera] += sums[:, :GRADIENT_CHANNEL]
+            channels[chunk.camera, :, chunk.channels] = sums[:, GRADIENT_CHANNEL:]
         if ctx.absgrad is not None:
-            ctx.absgrad[:] = geometry[:, 6:8]
-        grads = [geometry[:, 0:2], geometry[:, 2:5], geometry[:, 5], np.concatenate(channels, axis=1)]
+            ctx.absgrad[:] = geometry[..., 6:8]
+        grads = [geometry[..., 0:2], geometry[..., 2:5], geometry[..., 5], channels]
         return *(torch.from_numpy(np.ascontiguousarray(g)) for g in grads), None, None, None, None, None
 
 
@@ -214,29 +233,26 @@ def rasterization(
     if render_mode != "RGB":
         channels = torch.cat([channels, depths[..., None]], -1) if "RGB" in render_mode else depths[..., None]
     absolute = torch.zeros(means2d.shape) if absgrad else None
-    pictures, alphas, tile_lists = [], [], []
-    for camera in range(len(cameras)):
-        tiles = bin_splats(
-            radii[camera].numpy(), means2d[camera].detach().numpy(), depths[camera].detach().numpy(),
-            ellipses[camera].numpy(), options.width, options.height,
-        )  # fmt: skip
-        background = np.zeros(channels.shape[-1], np.float32)
-        if backgrounds is not None and "RGB" in render_mode:
-            background[: backgrounds.shape[1]] = _array(backgrounds[camera])
-        picture, alpha = Blend.apply(
-            means2d[camera], conics[camera], effective[camera], channels[camera], ellipses[camera].numpy(), tiles,
-            background, options, None if absolute is None else absolute[camera].numpy(),
-        )  # fmt: skip
-        pictures.append(picture)
-        alphas.append(alpha)
-        tile_lists.append(tiles)
-    pictures, alphas = torch.stack(pictures), torch.stack(alphas)[..., None]
+    tile_lists = [
+        bin_splats(radii[c].numpy(), positions, depth, ellipses[c].numpy(), options.width, options.height)
+        for c, (positions, depth) in enumerate(zip(_array(means2d), _array(depths), strict=True))
+    ]
+    background = np.zeros((len(cameras), channels.shape[-1]), np.float32)
+    if backgrounds is not None and "RGB" in render_mode:
+        background[:, : backgrounds.shape[1]] = _array(backgrounds)
+    pictures, alphas = Blend.apply(
+        means2d, conics, effective, channels, ellipses.numpy(), tile_lists, background, options,
+        None if absolute is None else absolute.numpy(),
+    )  # fmt: skip
     if "ED" in render_mode:
         pictures = torch.cat([pictures[..., :-1], pictures[..., -1:] / alphas.clamp(min=1e-10)], -1)
     if absolute is not None:
         means2d.absgrad = absolute  # type: ignore[attr-defined]  gsplat's convention
-    info = _info(options, means2d, depths, conics, effective, radii, tile_lists)
-    info["broken"] = int(broken)
+    info = _Info(
+        len(cameras), len(means), tile_lists, means2d=means2d, depths=depths, conics=conics, opacities=effective,
+        radii=radii, width=options.width, height=options.height, tile_size=TILE_SIZE,
+        tile_width=tile_lists[0].tiles_x, tile_height=tile_lists[0].tiles_y, broken=int(broken),
+    )  # fmt: skip
     return pictures, alphas, info
 
 
@@ -256,36 +272,34 @@ def _coefficients_or_channels(
     return colors, None
 
 
-def _info(
-    options: Options, means2d: Tensor, depths: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor,
-    tile_lists: list[TileLists],
-) -> dict[str, Any]:  # fmt: skip
-    """gsplat's keys for `packed=False`. Lists of tiles are per camera and concatenated, as there."""
-    views, n = radii.shape[:2]
-    per_splat = torch.zeros((views, n), dtype=torch.int32)
-    offsets, flat, before = [], [], 0
-    for camera, tiles in enumerate(tile_lists):
-        per_splat[camera, torch.from_numpy(tiles.order).long()] = torch.from_numpy(np.diff(tiles.slot_start)).int()
-        offsets.append(before + tiles.tile_start[:-1].reshape(tiles.tiles_y, tiles.tiles_x))
-        flat.append(tiles.order[tiles.rank_of_pair] + camera * n)
-        before += len(tiles.rank_of_pair)
-    return {
-        "batch_ids": None,
-        "camera_ids": None,
-        "gaussian_ids": None,
-        "radii": radii,
-        "means2d": means2d,
-        "depths": depths,
-        "conics": conics,
-        "opacities": opacities,
-        "tile_width": tile_lists[0].tiles_x,
-        "tile_height": tile_lists[0].tiles_y,
-        "tiles_per_gauss": per_splat,
-        "flatten_ids": torch.from_numpy(np.concatenate(flat)),
-        "isect_offsets": torch.from_numpy(np.stack(offsets)),
-        "width": options.width,
-        "height": options.height,
-        "tile_size": TILE_SIZE,
-        "n_batches": 1,
-        "n_cameras": views,
-    }
+class _Info(dict[str, Any]):
+    """gsplat's keys for `packed=False`; the lists of tiles, per camera and concatenated, are made when asked for."""
+
+    def __init__(self, views: int, n: int, tile_lists: list[TileLists], **values: Any) -> None:
+        super().__init__(values, batch_ids=None, camera_ids=None, gaussian_ids=None, n_batches=1, n_cameras=views)
+        self._n, self._tile_lists = n, tile_lists
+
+    def __missing__(self, key: str) -> Tensor:
+        makers = {
+            "tiles_per_gauss": self._tiles_per_splat,
+            "flatten_ids": self._splat_of_pair,
+            "isect_offsets": self._first_pair_of_tile,
+        }
+        self[key] = value = makers[key]()
+        return value
+
+    def _tiles_per_splat(self) -> Tensor:  # [C, N]
+        counts = torch.zeros((len(self._tile_lists), self._n), dtype=torch.int32)
+        for row, tiles in zip(counts, self._tile_lists, strict=True):
+            row[torch.from_numpy(tiles.order).long()] = torch.from_numpy(np.diff(tiles.slot_start)).int()
+        return counts
+
+    def _splat_of_pair(self) -> Tensor:  # [M]
+        lists = [tiles.order[tiles.rank_of_pair] + c * self._n for c, tiles in enumerate(self._tile_lists)]
+        return torch.from_numpy(np.concatenate(lists))
+
+    def _first_pair_of_tile(self) -> Tensor:  # [C, tiles_y, tiles_x]
+        before = np.cumsum([0, *(len(tiles.rank_of_pair) for tiles in self._tile_lists)])
+        return torch.from_numpy(
+            np.stack([b + t.tile_start[:-1].reshape(t.tiles_y, t.tiles_x) for b, t in zip(before, self._tile_lists)])
+        )
