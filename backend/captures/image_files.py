@@ -43,11 +43,18 @@ class ImageHeader:
 def read_header(path: Path) -> ImageHeader:
     """Raises UserError for a file that is no image."""
     with _opened(path) as image:
-        # A damaged EXIF block must not hide a good picture, so PIL's own tolerant reader decides.
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         has_alpha = image.mode in _MODES_WITH_ALPHA or "transparency" in image.info
-        valid = isinstance(orientation, int) and 1 <= orientation <= 8
-        return ImageHeader(image.width, image.height, orientation if valid else 1, has_alpha)
+        return ImageHeader(image.width, image.height, _orientation(image), has_alpha)
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # PIL would decode the whole picture to look for EXIF behind it
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, ValueError):
+        return 1  # damaged EXIF must not hide a good picture
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def decode(path: Path, *, upright: bool) -> np.ndarray:

@@ -150,9 +150,7 @@ def _pinhole_inside(width: int, height: int, intrinsics: Intrinsics, distortion:
     # OpenCV looks at 9 points a side; between them the rim may still bulge outwards by a fraction of a pixel.
     for _ in range(200):
         pinhole = (float(fx), float(fy), float(cx), float(cy))
-        map_x, map_y = _maps(width, height, intrinsics, distortion, pinhole, rim_only=True)
-        outside = max(-map_x.min(), map_x.max() - (width - 1), -map_y.min(), map_y.max() - (height - 1))
-        if outside <= 0.5:  # half a pixel is still inside the outermost pixel
+        if np.isfinite(pinhole).all() and fx > 0 and fy > 0 and _covers(width, height, intrinsics, distortion, pinhole):
             return pinhole
         fx, fy = fx * 1.002, fy * 1.002
     raise UserError(
@@ -162,35 +160,33 @@ def _pinhole_inside(width: int, height: int, intrinsics: Intrinsics, distortion:
     )
 
 
+def _covers(
+    width: int, height: int, intrinsics: Intrinsics, distortion: tuple[float, ...], pinhole: Intrinsics
+) -> bool:
+    """Whether the distorted photo holds the whole rim of the pinhole picture, and the formula does not fold in it."""
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
+    sides = ((x, 0.0), (x, height - 1.0), (0.0, y), (width - 1.0, y))
+    rim = np.concatenate([np.stack(np.broadcast_arrays(a, b), axis=-1) for a, b in sides])
+    fx, fy, cx, cy = pinhole
+    rays = np.concatenate([(rim - (cx - 0.5, cy - 0.5)) / (fx, fy), np.ones((len(rim), 1))], axis=1)
+    # Beyond a radius the polynomial turns back, and pixels far outside would seem to lie inside the photo.
+    squared = np.linspace(0, (rays[:, :2] ** 2).sum(axis=1).max(), 64)
+    k1, k2, _, _, k3 = distortion
+    if (1 + 3 * k1 * squared + 5 * k2 * squared**2 + 7 * k3 * squared**3).min() <= 0:
+        return False
+    seen, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), _opencv_matrix(intrinsics), np.array(distortion))
+    u, v = seen[:, 0, 0], seen[:, 0, 1]
+    # Half a pixel outside the centres of the outermost pixels is still inside the photo.
+    return bool(max(-u.min(), u.max() - (width - 1), -v.min(), v.max() - (height - 1)) <= 0.5)
+
+
 @lru_cache(maxsize=2)
 def _undistortion_maps(
     width: int, height: int, intrinsics: Intrinsics, distortion: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    pinhole = _pinhole_inside(width, height, intrinsics, distortion)
-    return _maps(width, height, intrinsics, distortion, pinhole, rim_only=False)
-
-
-def _maps(
-    width: int,
-    height: int,
-    intrinsics: Intrinsics,
-    distortion: tuple[float, ...],
-    pinhole: Intrinsics,
-    *,
-    rim_only: bool,
-) -> tuple[np.ndarray, np.ndarray]:
     """Where in the distorted photo (OpenCV pixels) each pixel of the pinhole picture is; float32."""
-    matrix, coefficients = _opencv_matrix(intrinsics), np.array(distortion)
-    if not rim_only:
-        maps = cv2.initUndistortRectifyMap(
-            matrix, coefficients, None, _opencv_matrix(pinhole), (width, height), cv2.CV_32FC1
-        )
-        return maps[0], maps[1]
-    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
-    rim = np.concatenate(
-        [np.stack(np.broadcast_arrays(a, b), axis=-1) for a, b in ((x, 0), (x, height - 1), (0, y), (width - 1, y))]
-    ).astype(np.float64)
-    fx, fy, cx, cy = pinhole
-    rays = np.concatenate([(rim - (cx - 0.5, cy - 0.5)) / (fx, fy), np.ones((len(rim), 1))], axis=1)
-    distorted, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, coefficients)
-    return distorted[:, 0, 0], distorted[:, 0, 1]
+    pinhole = _pinhole_inside(width, height, intrinsics, distortion)
+    map_x, map_y = cv2.initUndistortRectifyMap(
+        _opencv_matrix(intrinsics), np.array(distortion), None, _opencv_matrix(pinhole), (width, height), cv2.CV_32FC1
+    )
+    return map_x, map_y
