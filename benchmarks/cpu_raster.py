@@ -48,7 +48,8 @@ def _compare(common: Any, probe: Any, scene: tuple[int, int, int, float], thread
     weights = torch.rand(height, width, 3, generator=torch.Generator().manual_seed(1))
     theirs = _experiment(common, probe, means, quats, scales, opacities, colors, view, k, weights)
     ours = _ours(means, quats, scales, opacities, colors, view, k, weights)
-    theirs(), ours(), theirs(), ours()
+    for draw in (theirs, ours, theirs, ours):
+        draw()
     wall: tuple[list[float], list[float]] = ([], [])
     cpu: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
@@ -76,7 +77,7 @@ def _experiment(common: Any, probe: Any, *scene: torch.Tensor) -> Callable[[], N
     height, width, _ = weights.shape
     with torch.no_grad():
         means2d, conics, depths, a, c = common.project(means, quats, scales, view, k, width, height)
-    valid, background = (depths > 0.05).to(torch.uint8), torch.zeros(3)  # noqa: PLR2004
+    valid, background = (depths > 0.05).to(torch.uint8), torch.zeros(3)
 
     def run() -> None:
         leaves = [t.detach().requires_grad_() for t in (means2d, conics, opacities, colors)]
@@ -98,8 +99,8 @@ def _ours(*scene: torch.Tensor) -> Callable[[], None]:
 
     def run() -> None:
         leaves = [t.detach().requires_grad_() for t in (means2d, conics, effective, features)]
-        arrays = [t[0].numpy() for t in (radii, means2d, depths, ellipses)]
-        tiles = bin_splats(*arrays, width, height)
+        boxes, centres, distances, outlines = (t[0].numpy() for t in (radii, means2d, depths, ellipses))
+        tiles = bin_splats(boxes, centres, distances, outlines, width, height)
         pictures, _ = rasterize.Blend.apply(*leaves, ellipses.numpy(), [tiles], background, options, None)
         pictures.backward(weights[None])
 

@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 
 from backend import machine
 from backend.captures.capture import Photo, PointCloud

@@ -50,5 +50,5 @@ def parallel_kernel(function: Callable[..., Any], *, chunk: int = 0) -> Callable
 def set_thread_count(threads: int) -> None:
     """One setting for numba and torch, so that they do not fight over the cores."""
     with _lock:
-        numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))
+        numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined])
     torch.set_num_threads(max(1, threads))

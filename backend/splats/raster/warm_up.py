@@ -1,6 +1,6 @@
 """Compiles the CPU kernels once, so that no training starts with half a minute of waiting.
 
-Run as `python -m backend.splats.raster.warm_up`; numba keeps the machine code beside the sources (or in NUMBA_CACHE_DIR).
+Run as `python -m backend.splats.raster.warm_up`; numba keeps the code beside the sources (or in NUMBA_CACHE_DIR).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def warm_up() -> float:
     sh0, sh_rest = torch.ones((8, 1, 3)), torch.zeros((8, 15, 3))
     view = torch.eye(4)[None]
     intrinsics = torch.tensor([[[SIZE, 0, SIZE / 2], [0, SIZE, SIZE / 2], [0, 0, 1.0]]])
+    leaves = [t.requires_grad_() for t in (means, quats, scales, opacities, sh0, sh_rest)]
     for mode, absgrad in itertools.product(("RGB", "RGB+ED", "D"), (False, True)):
-        shape = [t.clone().requires_grad_() for t in (means, quats, scales, opacities, sh0, sh_rest)]
         pictures, _, _ = rasterization(
-            *shape[:4], (shape[4], shape[5]), view, intrinsics, SIZE, SIZE,
+            means, quats, scales, opacities, (sh0, sh_rest), view, intrinsics, SIZE, SIZE,
             sh_degree=3, render_mode=mode, absgrad=absgrad,
         )  # fmt: skip
-        pictures.sum().backward()
-    picture = pictures.detach().expand(-1, -1, -1, 3)[0].contiguous().requires_grad_()
+        torch.autograd.grad(pictures.sum(), leaves, allow_unused=True)
+    picture = torch.ones((SIZE, SIZE, 3), requires_grad=True)
     l1_ssim_loss(picture, torch.zeros((SIZE, SIZE, 3))).backward()
     return time.perf_counter() - start
 

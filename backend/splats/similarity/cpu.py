@@ -142,6 +142,6 @@ class _L1SSIM(torch.autograd.Function):
 
 def l1_ssim(image: Tensor, target: Tensor, ssim_weight: float) -> Tensor:
     """See `backend.splats.similarity.l1_ssim_loss`."""
-    if image.dim() != 3 or image.shape[2] != CHANNELS or image.shape != target.shape:  # noqa: PLR2004
+    if image.dim() != 3 or image.shape[2] != CHANNELS or image.shape != target.shape:
         raise ValueError(f"pictures must both be [H, W, 3], got {tuple(image.shape)} and {tuple(target.shape)}")
     return _L1SSIM.apply(image, target, ssim_weight)

@@ -30,9 +30,7 @@ def test_a_struct_becomes_one_setting_a_field() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"radius": -1}, {"radius": 10}, {"edge": "mirror"}, {"passes": "x"}, {"seed": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"radius": -1}, {"radius": 10}, {"edge": "mirror"}, {"passes": "x"}, {"seed": -1}])
 def test_the_description_that_draws_the_panel_also_guards_the_wire(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(msgspec.json.encode(wrong), type=Blur)

@@ -23,7 +23,7 @@ def test_value_and_gradient(height: int, width: int, ssim_weight: float) -> None
     ours, exact = image.clone().requires_grad_(), image.double().requires_grad_()
     loss = l1_ssim_loss(ours, target, ssim_weight=ssim_weight)
     truth = l1_ssim(exact, target.double(), ssim_weight)
-    assert abs(loss.item() - truth.item()) <= 1e-5  # noqa: PLR2004
+    assert abs(loss.item() - truth.item()) <= 1e-5
     (3 * loss).backward()
     (3 * truth).backward()
     assert ours.grad is not None and exact.grad is not None
@@ -33,7 +33,7 @@ def test_value_and_gradient(height: int, width: int, ssim_weight: float) -> None
 def test_equal_pictures() -> None:
     _, target = pictures(20, 30)
     assert ssim(target, target).item() == pytest.approx(1.0, abs=1e-6)
-    assert psnr(target, target) == 100.0  # noqa: PLR2004
+    assert psnr(target, target) == 100.0
 
 
 def test_psnr_of_a_known_error() -> None:

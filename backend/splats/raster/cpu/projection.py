@@ -1,7 +1,7 @@
 """Splats to ellipses in the picture, with colour by spherical harmonics: forward and backward in one pass a splat.
 
 Follows gsplat's EWA projection (Zwicker et al. 2002, as used by Kerbl et al. 2023). Covariances are handled in float64:
-a needle of 1000 x 0.5 pixels loses all its width to cancellation in float32, and the arithmetic is a small part of a step.
+a needle of 1000 x 0.5 pixels loses all its width to cancellation in float32, and arithmetic is a small part of a step.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import math
 import numpy as np
 from numba import prange
 
+from backend.splats.kernels import device_function, parallel_kernel
 from backend.splats.raster.constants import ALPHA_MIN, FIELD_OF_VIEW_MARGIN, RADIUS_SIGMAS
 from backend.splats.raster.cpu.spherical_harmonics import BASIS_SIZE, fill_basis
-from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 BLOCK = 256  # splats a core takes at a time; scratch arrays are made once a block
@@ -44,7 +44,7 @@ def camera_rows(viewmats: np.ndarray, intrinsics: np.ndarray, width: int, height
 
 @device_function
 def unit_axes(quat, axes):  # type: ignore[no-untyped-def]
-    """Writes the splat's three unit axes (columns of its rotation) into axes [3, 3] float64; returns 1/|quat|, 0 if none."""
+    """Writes the splat's three unit axes (columns of its rotation) into axes [3, 3] float64; returns 1/|quat|, or 0."""
     w, x, y, z = np.float64(quat[0]), np.float64(quat[1]), np.float64(quat[2]), np.float64(quat[3])
     norm = math.sqrt(w * w + x * x + y * y + z * z)
     if not (norm > 0.0 and norm < 1e30):
@@ -135,7 +135,7 @@ def _color(degree, camera, mean, sh0, sh_rest, basis, color):  # type: ignore[no
 
 @device_function
 def _write_ellipse(a, b, c, eps2d, opacity, antialiased, ellipse, conic):  # type: ignore[no-untyped-def]
-    """Writes the blurred ellipse and its conic; returns (effective opacity, radius x, radius y), opacity 0 if unseen."""
+    """Writes the blurred ellipse and its conic; returns (effective opacity, radius x, radius y), 0 if unseen."""
     blurred_a, blurred_c = a + eps2d, c + eps2d
     determinant = blurred_a * blurred_c - b * b
     if not determinant > 0.0 or not determinant < 1e300:
@@ -166,8 +166,8 @@ def project(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Fills the per-camera arrays [C, N, ...]; a splat that is not drawn gets radii 0 and zeros everywhere.
 
-    degree: of the spherical harmonics, -1 when colours are not computed here. broken: int64 [N_blocks], counts of splats
-    with a NaN or infinity among their values.
+    degree: of the spherical harmonics, -1 when colours are not computed here. broken: int64 [N_blocks], counts of
+    splats with a NaN or infinity among their values.
     """
     n = means.shape[0]
     flat_rest = sh_rest.reshape(sh_rest.shape[0], -1)

@@ -7,15 +7,15 @@ import math
 import numpy as np
 from numba import prange
 
+from backend.splats.kernels import device_function, parallel_kernel
 from backend.splats.raster.cpu.projection import (
     BLOCK,
-    unit_axes,
     covariance_2d,
     jacobian_rows,
     to_camera,
+    unit_axes,
 )
 from backend.splats.raster.cpu.spherical_harmonics import BASIS_SIZE, fill_basis, fill_basis_gradient
-from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 
@@ -77,7 +77,11 @@ def _covar_gradient(grad_a, grad_b, grad_c, w0, w1, s, grad_covar, grad_w0, grad
             grad_covar[entry] += (value + cross) * (1.0 if i == j else 2.0)
             entry += 1
     for w, other, g_own, target in ((w0, w1, grad_a, grad_w0), (w1, w0, grad_c, grad_w1)):
-        v0, v1, v2 = 2 * g_own * w[0] + grad_b * other[0], 2 * g_own * w[1] + grad_b * other[1], 2 * g_own * w[2] + grad_b * other[2]
+        v0, v1, v2 = (
+            2 * g_own * w[0] + grad_b * other[0],
+            2 * g_own * w[1] + grad_b * other[1],
+            2 * g_own * w[2] + grad_b * other[2],
+        )
         target[0] = s[0] * v0 + s[1] * v1 + s[2] * v2
         target[1] = s[1] * v0 + s[3] * v1 + s[4] * v2
         target[2] = s[2] * v0 + s[4] * v1 + s[5] * v2

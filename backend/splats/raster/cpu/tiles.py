@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from numba import prange
 
+from backend.splats.kernels import device_function, parallel_kernel, serial_kernel
 from backend.splats.raster.constants import TILE_SIZE
 from backend.splats.raster.cpu.projection import EXTENT_X, EXTENT_Y, LOG_LIMIT, TILT_X, TILT_Y, P, Q, R
-from backend.splats.kernels import device_function, parallel_kernel, serial_kernel
 
 SLACK = 0.02  # pixels; rounding must not lose a covered pixel, each pixel is tested again when it is blended
 BLOCK = 512
@@ -70,7 +70,7 @@ def depth_order(radii, depths):  # type: ignore[no-untyped-def]
 
 @device_function
 def _reach_x(ellipse, low, high, sign):  # type: ignore[no-untyped-def]
-    """How far the visible ellipse reaches in x (sign +1 right, -1 left) between the heights low and high about its centre."""
+    """How far the visible ellipse reaches in x (sign +1 right, -1 left) between two heights about its centre."""
     tilt = sign * ellipse[TILT_Y]
     if low <= tilt <= high:
         return sign * ellipse[EXTENT_X]
@@ -111,7 +111,7 @@ def _tile_rows(order, means2d, ellipses, tiles_y, first_row, row_count):  # type
 
 @parallel_kernel
 def _spans(order, means2d, ellipses, tiles_x, first_row, span_start, span_tiles, tile_count):  # type: ignore[no-untyped-def]
-    """Fills span_tiles [S, 2] (first tile, tiles in the row) for each tile row of each splat, and the tiles of a splat."""
+    """Fills span_tiles [S, 2] (first tile, tiles in the row) for each tile row of each splat, and a splat's tiles."""
     for block in prange((order.shape[0] + BLOCK - 1) // BLOCK):
         for rank in range(block * BLOCK, min(order.shape[0], (block + 1) * BLOCK)):
             i = order[rank]
