@@ -21,11 +21,10 @@ from backend.training.losses import Comparison
 from backend.training.recipe import Recipe
 from backend.training.representation import (
     ActiveSplats,
-    StaticSplats,
+    Representation,
     finite_splats,
     restore_optimizers,
     static_parameters,
-    static_splats,
     training_state,
 )
 from backend.training.schedule import Schedule
@@ -167,7 +166,7 @@ class _Training:
         }
         return CheckpointStore(self.job.folder, identity, self.job.note)
 
-    def _fresh(self) -> StaticSplats:
+    def _fresh(self) -> Representation:
         settings, plan = self.settings, self.inputs.plan
         if self.inputs.resume:
             self.job.note("There is no checkpoint yet: starting at the first step.")
@@ -186,12 +185,12 @@ class _Training:
             scale=settings.start_scale,
             generator=self.generator,
         )
-        return static_splats(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+        return self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
 
-    def _restored(self, checkpoint: Checkpoint) -> StaticSplats:
+    def _restored(self, checkpoint: Checkpoint) -> Representation:
         tensors = {name: tensor.to(self.device) for name, tensor in checkpoint.tensors.items()}
         values = {name.removeprefix("parameter."): t for name, t in tensors.items() if name.startswith("parameter.")}
-        splats = static_splats(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+        splats = self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
         restore_optimizers(splats, tensors)
         density = {name.removeprefix("density."): t for name, t in tensors.items() if name.startswith("density.")}
         self.recipe.density.restore(density)

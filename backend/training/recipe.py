@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backend.training.density import DensityControl
 from backend.training.losses import LossPart
-from backend.training.representation import MakeOptimizer, adam
+from backend.training.representation import MakeOptimizer, Represent, adam, static_splats
 
 
 @dataclass(frozen=True)
@@ -16,4 +16,5 @@ class Recipe:
     method: str
     density: DensityControl
     losses: tuple[LossPart, ...]
+    represent: Represent = static_splats
     make_optimizer: MakeOptimizer = adam

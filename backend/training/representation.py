@@ -91,6 +91,10 @@ def adam(parameter: Parameter, rate: float) -> Optimizer:
     return torch.optim.Adam([parameter], lr=rate, eps=1e-15, fused=True)
 
 
+# Makes a representation of values by gsplat's parameter names and learning rates; also used to go on from a checkpoint.
+Represent = Callable[[dict[str, Tensor], dict[str, float], MakeOptimizer], Representation]
+
+
 def static_splats(
     values: dict[str, Tensor], rates: dict[str, float], make_optimizer: MakeOptimizer = adam
 ) -> StaticSplats:

@@ -69,7 +69,7 @@ def neighbour_distances(positions: np.ndarray) -> np.ndarray:
     neighbours = min(_NEIGHBOURS, len(positions) - 1)
     if neighbours < 1:
         return np.full(len(positions), _LARGEST_SCALE, np.float32)
-    distances, _ = KDTree(positions).query(positions, k=neighbours + 1)
+    distances, _ = KDTree(positions).query(positions, k=neighbours + 1, workers=torch.get_num_threads())
     return np.clip(distances[:, 1:].mean(axis=1), _SMALLEST_SCALE, _LARGEST_SCALE).astype(np.float32)
 
 
