@@ -22,7 +22,7 @@ PROTOCOL_CLIENT = "shared_protocol/client.py"  # the one file there that may imp
 DOMAIN = ("methods", "training", "captures", "splats", "machine")
 
 # The name of an installed distribution where it is not the name one imports.
-DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow"}
+DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "zmq": "pyzmq"}
 
 
 def imports(text: str, package: str = "") -> Iterator[str]:

@@ -1,0 +1,151 @@
+"""What messages speak of: jobs, assets, captures, cameras, failures."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy.typing as npt
+
+from .errors import ErrorKind, UserError
+from .schema import Setting
+
+LARGEST_PICTURE = 16384  # pixels along a side
+
+Array = npt.NDArray[Any]
+Identifier = Annotated[str, msgspec.Meta(max_length=128)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+PathText = Annotated[str, msgspec.Meta(max_length=4096)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # also of bytes
+Side = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PICTURE)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
+Matrix = tuple[
+    float, float, float, float, float, float, float, float, float, float, float, float, float, float, float, float
+]  # 4x4, row after row
+IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+SettingValue = bool | int | float | str | None
+Quality = Literal["draft", "normal", "high"]
+JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
+ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
+PixelType = Literal["uint8", "float16", "float32"]
+FileFormat = Literal["ply", "safetensors"]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that messages are made of."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that is said."""
+
+
+class Failed(Message, frozen=True):
+    """A `UserError`, or a mistake of ours."""
+
+    kind: ErrorKind | Literal["mistake"]
+    message: str
+    hint: str = ""
+    fix: str = ""
+
+    @classmethod
+    def of(cls, error: UserError) -> Failed:
+        return cls(kind=error.kind, message=error.message, hint=error.hint, fix=error.fix)
+
+
+class JobState(Part, frozen=True):
+    job: Identifier
+    name: Name
+    method: Identifier
+    status: JobStatus
+    asset: Identifier = ""  # what it writes; its head follows the training while the job runs
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    figures: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    submitted: float = 0.0  # seconds since 1970
+    resumed: int = 0  # how often it went on after its process had died
+    failure: Failed | None = None
+
+
+class AssetInfo(Part, frozen=True):
+    asset: Identifier
+    name: Name
+    head: Identifier  # the newest version; "" = there is none yet
+    splats: Count = 0
+    bytes: Count = 0  # of all versions on the disk
+    created: float = 0.0  # seconds since 1970
+    job: Identifier = ""  # that is writing it now
+
+
+class VersionInfo(Part, frozen=True):
+    version: Identifier
+    asset: Identifier
+    parent: Identifier = ""
+    label: str = ""  # what made it, in a few words
+    splats: Count = 0
+    bytes: Count = 0
+    created: float = 0.0  # seconds since 1970
+
+
+class MethodInfo(Part, frozen=True):
+    id: Identifier
+    category: str
+    label: str
+    help: str
+    settings: tuple[Setting, ...] = ()
+
+
+class FolderCapture(Part, frozen=True, tag=True):
+    """A capture on a disk of the backend's machine."""
+
+    path: PathText
+
+
+class UploadedCapture(Part, frozen=True, tag=True):
+    id: Sha256
+
+
+class ManifestFile(Part, frozen=True):
+    """One file of a capture; `path` is relative, with "/"."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    size: Count
+    sha256: Sha256
+
+
+class ViewCamera(Part, frozen=True):
+    """Camera axes are OpenCV's: x right, y down, z forward.
+
+    fx, fy, cx, cy: in pixels; the centre of the first pixel is (0.5, 0.5). Orthographic: fx, fy = pixels per unit.
+    """
+
+    camera_from_world: Matrix
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: Side
+    height: Side
+    near: float = 0.01
+    far: float = 1e10
+    orthographic: bool = False
+
+    def __post_init__(self) -> None:
+        numbers = (*self.camera_from_world, self.fx, self.fy, self.cx, self.cy, self.near, self.far)
+        if not all(map(math.isfinite, numbers)) or self.fx <= 0 or self.fy <= 0 or not 0 < self.near < self.far:
+            raise ValueError("a camera needs finite numbers, positive focal lengths and 0 < near < far")
+
+
+class SceneObject(Part, frozen=True):
+    """An asset as it stands in the scene."""
+
+    asset: Identifier
+    version: Identifier = ""  # "" = the head, which follows a running job
+    world_from_object: Matrix = IDENTITY
+    visible: bool = True
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.world_from_object)):
+            raise ValueError("an object's transform needs finite numbers")
