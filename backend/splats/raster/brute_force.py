@@ -38,6 +38,7 @@ def rasterization(
     rasterize_mode: str = "classic",
     covars: Tensor | None = None,  # [N, 3, 3]
     camera_model: str = "pinhole",
+    surface_depths: Tensor | None = None,  # [C, H, W]
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Same arguments and results as `backend.splats.raster.rasterization`, computed and returned in float64."""
     colors = torch.cat([c.double() for c in colors], 1) if isinstance(colors, tuple) else colors.double()
@@ -59,9 +60,13 @@ def rasterization(
         visible = _visible(means2d, blurred, depths, compensated, width, height, near_plane, far_plane, radius_clip)
         kept = torch.nonzero(visible)[:, 0]
         order = kept[torch.argsort(depths[kept], stable=True)]
+        hidden = None
+        if surface_depths is not None:
+            hidden = depths[order] > surface_depths[camera].double().reshape(-1, 1)
         picture, alpha = _blend(
-            means2d[order], torch.linalg.inv(blurred[order]), compensated[order], features[order], background, width, height
-        )
+            means2d[order], torch.linalg.inv(blurred[order]), compensated[order], features[order], background,
+            width, height, hidden,
+        )  # fmt: skip
         if "ED" in render_mode:
             expected = picture[..., -1:] / alpha[..., None].clamp(min=1e-10)
             picture = torch.cat([picture[..., :-1], expected], -1)
@@ -143,7 +148,14 @@ def _visible(
 
 
 def _blend(
-    means2d: Tensor, conics: Tensor, opacities: Tensor, features: Tensor, background: Tensor, width: int, height: int
+    means2d: Tensor,
+    conics: Tensor,
+    opacities: Tensor,
+    features: Tensor,
+    background: Tensor,
+    width: int,
+    height: int,
+    hidden: Tensor | None = None,  # [H * W, N]
 ) -> tuple[Tensor, Tensor]:
     rows, columns = torch.meshgrid(
         torch.arange(height, dtype=torch.float64) + 0.5, torch.arange(width, dtype=torch.float64) + 0.5, indexing="ij"
@@ -153,6 +165,8 @@ def _blend(
     sigma = 0.5 * torch.einsum("pni,nij,pnj->pn", d, conics, d)
     alpha = torch.clamp_max(opacities * torch.exp(-sigma), ALPHA_MAX)
     alpha = torch.where(alpha >= ALPHA_MIN, alpha, torch.zeros_like(alpha))
+    if hidden is not None:
+        alpha = torch.where(hidden, torch.zeros_like(alpha), alpha)
     through = torch.cumprod(1 - alpha, 1)
     alpha = torch.where(through > TRANSMITTANCE_MIN, alpha, torch.zeros_like(alpha))
     through = torch.cumprod(1 - alpha, 1)

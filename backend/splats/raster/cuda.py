@@ -26,6 +26,8 @@ def rasterization(
     **options: Any,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """See `backend.splats.raster.rasterization`."""
+    if "surface_depths" in options:
+        return _on_cpu(means, quats, scales, opacities, colors, viewmats, Ks, width, height, options)
     gsplat_build.prepare_environment()
     import gsplat
 
@@ -44,6 +46,22 @@ def rasterization(
     )
     info["broken"] = broken
     return pictures, alphas, info
+
+
+def _on_cpu(*arguments: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """gsplat's kernels cannot stop at a surface; ours can, at the speed of a CPU."""
+    from backend.splats.raster.cpu import rasterize
+
+    def moved(value: Any, device: torch.device | str) -> Any:
+        if isinstance(value, tuple):
+            return tuple(moved(v, device) for v in value)
+        return value.to(device) if isinstance(value, Tensor) else value
+
+    *positional, options = arguments
+    options = {name: moved(value, "cpu") for name, value in options.items()}
+    pictures, alphas, info = rasterize.rasterization(*moved(tuple(positional), "cpu"), **options)
+    device = arguments[0].device
+    return pictures.to(device), alphas.to(device), {key: moved(value, device) for key, value in info.items()}
 
 
 def _healthy(n: int, *tensors: Tensor | None) -> Tensor:

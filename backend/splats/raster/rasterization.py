@@ -34,6 +34,7 @@ def rasterization(
     absgrad: bool = False,
     covars: Tensor | None = None,
     camera_model: CameraModel = "pinhole",
+    surface_depths: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Draws N splats for C cameras; differentiable by everything but the cameras.
 
@@ -43,6 +44,8 @@ def rasterization(
         without, channels [N, D] or [C, N, D].
     viewmats: [C, 4, 4] camera from world, OpenCV axes. Ks: [C, 3, 3] pixels (for "ortho", pixels per world unit).
     near_plane, far_plane: world units. radius_clip, eps2d: pixels, pixels^2. backgrounds: [C, D].
+    surface_depths: [C, H, W] camera z of an opaque surface (infinity where there is none): splats whose centre lies
+        behind it are left out pixel by pixel, so that picture + (1 - alpha) * surface colour is exact. No gradients.
     Returns pictures [C, H, W, D] (depth last; "ED" is depth divided by alpha), alphas [C, H, W, 1], and gsplat's info
     dictionary (`packed=False` keys: means2d [C, N, 2] with `.grad`, and `.absgrad` after backward with absgrad=True,
     radii [C, N, 2], depths, conics, width, height, n_cameras, ...) plus "broken", how many splats were left out because
@@ -67,6 +70,8 @@ def rasterization(
         from backend.splats.raster import cuda as implementation
     else:
         from backend.splats.raster.cpu import rasterize as implementation
+    if surface_depths is not None:
+        options["surface_depths"] = surface_depths
     return implementation.rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, **options)
 
 

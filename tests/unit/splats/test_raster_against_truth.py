@@ -264,6 +264,23 @@ def test_blending_weights_are_sums_of_alpha_times_transmittance() -> None:
     assert (weights - exact.sum((0, 1, 2))).abs().max() <= 1e-4 * exact.sum((0, 1, 2)).max()
 
 
+def test_the_blend_stops_at_a_surface() -> None:
+    scene = Scene(300, 50, 40, size=20.0, cameras=2, seed=17)
+    tensors = scene.tensors()
+    surface = 2.0 + 6.0 * torch.rand((2, 40, 50), generator=torch.Generator().manual_seed(4))
+    surface[:, :10] = torch.inf
+    surface[:, 30:] = 0.5  # nearer than every splat
+    picture, alpha, _ = draw(rasterization, tensors, scene, surface_depths=surface, render_mode="RGB+ED")
+    exact, exact_alpha, _ = draw(brute_force.rasterization, tensors, scene, surface_depths=surface, render_mode="RGB+ED")
+    assert (picture - exact).abs().max() <= PICTURE_ERROR * exact.abs().max()
+    assert (alpha - exact_alpha).abs().max() <= PICTURE_ERROR
+    assert alpha[:, 30:].abs().max() == 0
+    whole, _, _ = draw(rasterization, tensors, scene, render_mode="RGB+ED")
+    assert torch.equal(picture[:, :10], whole[:, :10])
+    with pytest.raises(ValueError, match="no gradients"):
+        draw(rasterization, {k: t.requires_grad_() for k, t in tensors.items()}, scene, surface_depths=surface)
+
+
 def test_colours_do_not_depend_on_how_coefficients_are_handed_over() -> None:
     scene = Scene(60, 30, 20, seed=15)
     tensors = scene.tensors()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -22,9 +22,10 @@ from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 MAX_CHANNELS = 4
-# A splat as the kernels read it, one cache line: x, y, P, Q, R, ln(255 opacity), opacity, up to four channels
+# A splat as the kernels read it: x, y, P, Q, R, ln(255 opacity), opacity, up to four channels, depth
 RECORD_COLUMNS = 12
 CHANNEL = 7
+DEPTH = CHANNEL + MAX_CHANNELS
 # Gradient of a pair: x, y, conic xx, xy, yy, opacity, |x|, |y|, channels
 GRADIENT_CHANNEL = 8
 PIXELS = TILE_SIZE * TILE_SIZE
@@ -43,7 +44,7 @@ def exp_minus(s):  # type: ignore[no-untyped-def]
 
 
 @parallel_kernel
-def gather_records(order, means2d, ellipses, opacities, channels, first, records):  # type: ignore[no-untyped-def]
+def gather_records(order, means2d, depths, ellipses, opacities, channels, first, records):  # type: ignore[no-untyped-def]
     """Packs the splats in depth order. channels: [N, D], of which `first` to `first + 3` are taken."""
     count = min(MAX_CHANNELS, channels.shape[1] - first)
     for rank in prange(order.shape[0]):
@@ -51,33 +52,25 @@ def gather_records(order, means2d, ellipses, opacities, channels, first, records
         records[rank, 0], records[rank, 1] = means2d[i, 0], means2d[i, 1]
         records[rank, 2], records[rank, 3], records[rank, 4] = ellipses[i, P], ellipses[i, Q], ellipses[i, R]
         records[rank, 5], records[rank, 6] = ellipses[i, LOG_LIMIT], opacities[i]
+        records[rank, DEPTH] = depths[i]
         for c in range(count):
             records[rank, CHANNEL + c] = channels[i, first + c]
 
 
-class BlendKernels(NamedTuple):
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-
-
 @functools.cache
-def blend_kernels(channels: int, absolute: bool) -> BlendKernels:
-    """The kernels for this many channels; `absolute` adds the sums of absolute screen gradients (absgrad)."""
-    return BlendKernels(_forward_kernel(channels), _backward_kernel(channels, absolute))
-
-
-@functools.cache
-def _forward_kernel(channels: int) -> Callable[..., Any]:
+def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
+    """Blends this many channels; with `surface`, a pixel is finished where splats lie behind its surface depth."""
     two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
     row_length = np.uintp(TILE_SIZE)
     at_column, at_row = np.uintp(PIXELS), np.uintp(2 * PIXELS)
     at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (3 + c)) for c in range(4))
-    scratch_size = PIXELS * (3 + channels)
+    at_surface = np.uintp(PIXELS * (3 + channels))
+    scratch_size = PIXELS * (4 + channels if surface else 3 + channels)
 
     @functools.partial(parallel_kernel, chunk=2)
     def forward(  # type: ignore[no-untyped-def]
         width, height, tiles_x, tiles_y, tile_start, rank_of_pair, rows_of_pair, records, background,
-        picture, transmittance, last_pair,
+        surface_depths, picture, transmittance, last_pair,
     ):  # fmt: skip
         for tile in prange(tiles_x * tiles_y):
             tile_y = tile // tiles_x
@@ -88,14 +81,17 @@ def _forward_kernel(channels: int) -> Callable[..., Any]:
             for r in range(TILE_SIZE):
                 for i in range(TILE_SIZE):
                     k = r * TILE_SIZE + i
-                    s[k], s[PIXELS + k], s[2 * PIXELS + k] = F(1) if r < rows and i < columns else F(-1), F(i), F(r)
+                    drawn = r < rows and i < columns
+                    s[k], s[PIXELS + k], s[2 * PIXELS + k] = F(1) if drawn else F(-1), F(i), F(r)
+                    if surface and drawn:
+                        s[at_surface + np.uintp(k)] = surface_depths[tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i]
             left, top = F(tile_x * TILE_SIZE) + F(0.5), F(tile_y * TILE_SIZE) + F(0.5)
             pair, end = tile_start[tile], tile_start[tile + 1]
             while pair < end:
                 record = records[rank_of_pair[pair]]
                 x, y = record[0] - left, record[1] - top
                 p, q, rr, limit, opacity = record[2], record[3], record[4], record[5], record[6]
-                c0, c1, c2, c3 = record[7], record[8], record[9], record[10]
+                c0, c1, c2, c3, depth = record[7], record[8], record[9], record[10], record[11]
                 first, last = np.uintp(rows_of_pair[pair, 0]), np.uintp(rows_of_pair[pair, 1]) + np.uintp(1)
                 for k in range(first * row_length, last * row_length):
                     dy = s[at_row + k] - y
@@ -107,6 +103,8 @@ def _forward_kernel(channels: int) -> Callable[..., Any]:
                     before = s[k]
                     after = before * (F(1) - alpha)
                     go_on = after > F(TRANSMITTANCE_MIN)
+                    if surface:
+                        go_on = go_on and depth <= s[at_surface + k]
                     weight = alpha * before if go_on else F(0)
                     s[k] = after if go_on else -abs(before)
                     s[at_0 + k] += weight * c0
@@ -136,7 +134,8 @@ def _forward_kernel(channels: int) -> Callable[..., Any]:
 
 
 @functools.cache
-def _backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
+def backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
+    """The gradients of `forward_kernel(channels, False)`; `absolute` adds sums of absolute screen gradients (absgrad)."""
     two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
     row_length = np.uintp(TILE_SIZE)
     at_column, at_row, at_rest = np.uintp(PIXELS), np.uintp(2 * PIXELS), np.uintp(3 * PIXELS)

@@ -15,7 +15,8 @@ from backend.splats.raster.cpu.blend import (
     GRADIENT_CHANNEL,
     MAX_CHANNELS,
     RECORD_COLUMNS,
-    blend_kernels,
+    backward_kernel,
+    forward_kernel,
     gather_records,
     sum_pairs,
 )
@@ -125,7 +126,11 @@ class Blend(torch.autograd.Function):
         backgrounds: np.ndarray,  # [C, D]
         options: Options,
         absgrad: np.ndarray | None,  # [C, N, 2], filled by backward
+        depths: np.ndarray,  # [C, N]
+        surfaces: np.ndarray | None,  # [C, H, W]; not differentiable
     ) -> tuple[Tensor, Tensor]:
+        if surfaces is not None and any(ctx.needs_input_grad):
+            raise ValueError("pictures that end at a surface have no gradients here")
         height, width = options.height, options.width
         positions, opacity, features = _array(means2d), _array(opacities), _array(channels)
         views, _, depth = features.shape
@@ -138,13 +143,16 @@ class Blend(torch.autograd.Function):
                 count = min(MAX_CHANNELS, depth - first)
                 records = np.empty((len(tiles.order), RECORD_COLUMNS), np.float32)
                 gather_records(
-                    tiles.order, positions[camera], ellipses[camera], opacity[camera], features[camera], first, records
-                )
+                    tiles.order, positions[camera], depths[camera], ellipses[camera], opacity[camera], features[camera],
+                    first, records,
+                )  # fmt: skip
                 picture = pictures[camera] if count == depth else np.empty((height, width, count), np.float32)
                 chunk = _Chunk(camera, first, records, picture, through[camera], last_pair)
-                blend_kernels(count, absgrad is not None).forward(
+                surface = through[camera] if surfaces is None else surfaces[camera]  # not read when there is none
+                forward_kernel(count, surfaces is not None)(
                     width, height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair,
-                    tiles.rows_of_pair, records, backgrounds[camera, chunk.channels], picture, through[camera], last_pair,
+                    tiles.rows_of_pair, records, backgrounds[camera, chunk.channels], surface, picture, through[camera],
+                    last_pair,
                 )  # fmt: skip
                 if count < depth:
                     pictures[camera, ..., chunk.channels] = picture
@@ -162,7 +170,7 @@ class Blend(torch.autograd.Function):
             grad_pairs = np.empty((len(tiles.rank_of_pair), GRADIENT_CHANNEL + count), np.float32)
             # the transmittance's gradient belongs to the first chunk only
             of_alpha = grad_transmittance[chunk.camera] if chunk.first == 0 else np.zeros_like(chunk.transmittance)
-            blend_kernels(count, ctx.absgrad is not None).backward(
+            backward_kernel(count, ctx.absgrad is not None)(
                 options.width, options.height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair,
                 tiles.rows_of_pair, chunk.records, chunk.picture, chunk.transmittance, chunk.last_pair,
                 np.ascontiguousarray(grad_whole[chunk.camera, ..., chunk.channels]), of_alpha, grad_pairs,
@@ -174,7 +182,7 @@ class Blend(torch.autograd.Function):
         if ctx.absgrad is not None:
             ctx.absgrad[:] = geometry[..., 6:8]
         grads = [geometry[..., 0:2], geometry[..., 2:5], geometry[..., 5], channels]
-        return *(torch.from_numpy(np.ascontiguousarray(g)) for g in grads), None, None, None, None, None
+        return *(torch.from_numpy(np.ascontiguousarray(g)) for g in grads), *([None] * 7)
 
 
 class Options:
@@ -214,6 +222,7 @@ def rasterization(
     absgrad: bool = False,
     covars: Tensor | None = None,
     camera_model: str = "pinhole",
+    surface_depths: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """See `backend.splats.raster.rasterization`."""
     options = Options(
@@ -233,16 +242,18 @@ def rasterization(
     if render_mode != "RGB":
         channels = torch.cat([channels, depths[..., None]], -1) if "RGB" in render_mode else depths[..., None]
     absolute = torch.zeros(means2d.shape) if absgrad else None
+    distances = _array(depths)
     tile_lists = [
-        bin_splats(radii[c].numpy(), positions, depth, ellipses[c].numpy(), options.width, options.height)
-        for c, (positions, depth) in enumerate(zip(_array(means2d), _array(depths), strict=True))
+        bin_splats(radii[c].numpy(), positions, distances[c], ellipses[c].numpy(), options.width, options.height)
+        for c, positions in enumerate(_array(means2d))
     ]
     background = np.zeros((len(cameras), channels.shape[-1]), np.float32)
     if backgrounds is not None and "RGB" in render_mode:
         background[:, : backgrounds.shape[1]] = _array(backgrounds)
     pictures, alphas = Blend.apply(
         means2d, conics, effective, channels, ellipses.numpy(), tile_lists, background, options,
-        None if absolute is None else absolute.numpy(),
+        None if absolute is None else absolute.numpy(), distances,
+        None if surface_depths is None else _array(surface_depths),
     )  # fmt: skip
     if "ED" in render_mode:
         pictures = torch.cat([pictures[..., :-1], pictures[..., -1:] / alphas.clamp(min=1e-10)], -1)
