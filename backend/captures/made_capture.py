@@ -43,11 +43,13 @@ def make_capture(
     views: int = 40,
     width: int = 240,
     height: int = 160,
+    arc: float = 360.0,
     transparent: bool = False,
     points: int = 0,
 ) -> Path:
     """Writes images/*.png and a nerfstudio-style transforms.json into `folder` and returns it.
 
+    arc: how far the photos go around the scene, in degrees.
     transparent: the photos have an alpha channel that is 0 where the sky would be.
     points: so many exact points on surfaces are written as points.ply and named by ply_file_path.
     """
@@ -56,7 +58,7 @@ def make_capture(
     focal = 0.85 * width
     frames = []
     for i in range(views):
-        world_from_camera = _pose(i, views)
+        world_from_camera = _pose(i, views, arc)
         name = f"images/{i:04d}.png"
         _write_image(folder / name, _photo(world_from_camera, width, height, focal, transparent=transparent))
         opengl = world_from_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
@@ -70,9 +72,9 @@ def make_capture(
     return folder
 
 
-def _pose(i: int, views: int) -> np.ndarray:
+def _pose(i: int, views: int, arc: float = 360.0) -> np.ndarray:
     """World from camera (OpenCV axes) of photo i on two rings around the scene, [4, 4]."""
-    angle = 2 * np.pi * (i * 0.5 + 0.13) / max(1, views / 2)
+    angle = np.radians(arc) * (i + 0.26) / max(2, views)
     radius, altitude = (5.0, 1.7) if i % 2 == 0 else (4.3, 3.1)
     centre = np.array([radius * np.cos(angle), radius * np.sin(angle), altitude])
     forward = np.array([0.0, 0.0, 0.45]) - centre
@@ -90,20 +92,26 @@ def _photo(world_from_camera: np.ndarray, width: int, height: int, focal: float,
     rows = (np.arange(height * _SAMPLES) + 0.5) / _SAMPLES
     u, v = np.meshgrid(columns, rows)
     rays = np.stack([(u - width / 2) / focal, (v - height / 2) / focal, np.ones_like(u)], axis=-1).reshape(-1, 3)
-    rays = rays @ world_from_camera[:3, :3].T
+    rays = _turned(rays, world_from_camera[:3, :3])
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     hits = _trace(world_from_camera[:3, 3], rays)
     seen = hits.distance < _FAR
     color = _shade(world_from_camera[:3, 3], rays, hits)
     opaque = np.where(seen, 1.0, 0.0) if transparent else np.ones(len(rays))
     samples = np.concatenate([color * opaque[:, None], opaque[:, None]], axis=1)
-    pixels = samples.reshape(height, _SAMPLES, width, _SAMPLES, 4).mean(axis=(1, 3))
+    blocks = samples.reshape(height, _SAMPLES, width, _SAMPLES, 4)
+    pixels = np.mean([blocks[:, i, :, j] for i in range(_SAMPLES) for j in range(_SAMPLES)], axis=0)
     if not transparent:
         return np.rint(pixels[..., :3] * 255).astype(np.uint8)
     straight = np.divide(
         pixels[..., :3], pixels[..., 3:], out=np.zeros((*pixels.shape[:2], 3)), where=pixels[..., 3:] > 0
     )
     return np.rint(np.concatenate([straight, pixels[..., 3:]], axis=-1) * 255).astype(np.uint8)
+
+
+def _turned(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`vectors @ rows.T`, but on one thread: for matrices this thin BLAS's threads only wait for each other."""
+    return np.einsum("ni,ki->nk", vectors, rows)
 
 
 def _trace(origin: np.ndarray, rays: np.ndarray) -> _Hits:
@@ -117,7 +125,7 @@ def _trace(origin: np.ndarray, rays: np.ndarray) -> _Hits:
 
     for number, (centre, radius) in enumerate(SPHERES, start=1):
         offset = origin - np.array(centre)
-        half = rays @ offset
+        half = _turned(rays, offset[None])[:, 0]
         inside_root = half * half - (offset @ offset - radius * radius)
         distance = -half - np.sqrt(np.maximum(inside_root, 0))
         hit = (inside_root > 0) & (distance > 0) & (distance < hits.distance)
@@ -125,13 +133,20 @@ def _trace(origin: np.ndarray, rays: np.ndarray) -> _Hits:
         hits.normal[hit] = (offset + rays[hit] * distance[hit, None]) / radius
 
     for number, (low, high) in enumerate(BOXES, start=1 + len(SPHERES)):
+        middle, half_size = (np.array(low) + high) / 2 - origin, (np.array(high) - low) / 2
+        near = np.flatnonzero(
+            _turned(rays, middle[None])[:, 0] > np.sqrt(max(0.0, middle @ middle - half_size @ half_size))
+        )
         with np.errstate(divide="ignore"):
-            to_low, to_high = (np.array(low) - origin) / rays, (np.array(high) - origin) / rays
-        enter, leave = np.minimum(to_low, to_high), np.maximum(to_low, to_high)
-        distance, axis = enter.max(axis=1), enter.argmax(axis=1)
-        hit = (distance > 0) & (distance < leave.min(axis=1)) & (distance < hits.distance)
-        hits.distance[hit], hits.shape[hit] = distance[hit], number
-        hits.normal[hit] = -np.eye(3)[axis[hit]] * np.sign(np.take_along_axis(rays, axis[:, None], 1)[hit])
+            to_middle, reach = middle / rays[near], half_size / np.abs(rays[near])
+        enter, leave = (to_middle - reach).T, (to_middle + reach).T
+        axis = enter.argmax(axis=0)
+        distance = np.maximum(np.maximum(enter[0], enter[1]), enter[2])
+        last = np.minimum(np.minimum(leave[0], leave[1]), leave[2])
+        hit = (distance > 0) & (distance < last) & (distance < hits.distance[near])
+        rows, axis = near[hit], axis[hit]
+        hits.distance[rows], hits.shape[rows] = distance[hit], number
+        hits.normal[rows] = -np.eye(3)[axis] * np.sign(rays[rows, axis])[:, None]
     return hits
 
 
@@ -143,10 +158,10 @@ def _shade(origin: np.ndarray, rays: np.ndarray, hits: _Hits) -> np.ndarray:
     where = origin + rays[seen] * hits.distance[seen, None]
     normal = hits.normal[seen]
     albedo = _texture(where, hits.shape[seen])
-    diffuse = 0.45 + 0.55 * (normal @ _SUN).clip(0, 1)[:, None]
+    diffuse = 0.45 + 0.55 * _turned(normal, _SUN[None]).clip(0, 1)
     mirrored = rays[seen] - 2 * (rays[seen] * normal).sum(axis=1, keepdims=True) * normal
     gloss = np.where((hits.shape[seen] > 0) & (hits.shape[seen] <= len(SPHERES)), 0.45, 0.05)[:, None]
-    color[seen] = albedo * diffuse + gloss * (mirrored @ _SUN).clip(0, 1)[:, None] ** 24
+    color[seen] = albedo * diffuse + gloss * _turned(mirrored, _SUN[None]).clip(0, 1) ** 24
     return color.clip(0, 1)
 
 
@@ -157,19 +172,16 @@ def _texture(where: np.ndarray, shape: np.ndarray) -> np.ndarray:
         [(0.55, 0.5, 0.45), (0.8, 0.32, 0.22), (0.25, 0.65, 0.35), (0.3, 0.4, 0.85), (0.85, 0.75, 0.25),
          (0.7, 0.35, 0.75), (0.3, 0.7, 0.75), (0.85, 0.55, 0.3)]
     )  # fmt: skip
-    where = where.astype(np.float32)
-    light, tint = np.zeros(len(where), np.float32), np.zeros((len(where), 3), np.float32)
-    for frequency, strength in ((3.0, 0.3), (6.5, 0.25), (13.0, 0.22), (25.0, 0.15)):
-        for _ in range(3):
-            direction, phase = generator.normal(size=3).astype(np.float32), generator.uniform(0, 2 * np.pi, 2)
-            # A wave along a bent axis never repeats, so no two places look alike.
-            bent = where @ (frequency * direction / np.linalg.norm(direction))
-            bent += np.float32(0.4 * frequency) * np.sin(
-                1.7 * where[:, generator.integers(3)] + phase[0], dtype=np.float32
-            )
-            wave = np.sin(bent + np.float32(phase[1]) + shape.astype(np.float32))
-            light += np.float32(strength) * wave
-            tint += np.float32(0.25 * strength) * wave[:, None] * generator.uniform(-1, 1, 3).astype(np.float32)
+    frequencies = np.repeat([3.0, 6.5, 13.0, 25.0], 3)
+    strengths = np.repeat([0.3, 0.25, 0.22, 0.15], 3)
+    directions = generator.normal(size=(12, 3))
+    directions *= (frequencies / np.linalg.norm(directions, axis=1))[:, None]
+    phases, axes = generator.uniform(0, 2 * np.pi, (2, 12)), generator.integers(3, size=12)
+    tints = 0.25 * strengths[:, None] * generator.uniform(-1, 1, (12, 3))
+    # A wave along a bent axis never repeats, so no two places look alike.
+    bend = np.sin((1.7 * where[:, axes] + phases[0]).astype(np.float32)) * (0.4 * frequencies).astype(np.float32)
+    waves = np.sin((_turned(where, directions) + phases[1] + shape[:, None]).astype(np.float32) + bend)
+    light, tint = _turned(waves, strengths[None])[:, 0], _turned(waves, tints.T)
     tiles = ((np.floor(where[:, 0] * 1.5) + np.floor(where[:, 1] * 1.5)) % 2) * (shape == 0)
     albedo = bases[shape % len(bases)] * (1 + 0.45 * light - 0.25 * tiles)[:, None] + tint
     return albedo.clip(0.02, 1.0)
@@ -182,7 +194,7 @@ def _write_points(path: Path, count: int) -> None:
     while sum(map(len, positions)) < count:
         pose = _pose(int(generator.integers(0, 64)), 64)
         rays = np.concatenate([generator.uniform(-0.6, 0.6, (count, 2)), np.ones((count, 1))], axis=1)
-        rays = rays @ pose[:3, :3].T
+        rays = _turned(rays, pose[:3, :3])
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
         hits = _trace(pose[:3, 3], rays)
         seen = np.flatnonzero(hits.distance < _FAR)[: max(1, count // 16)]

@@ -220,19 +220,20 @@ def _color(model: pycolmap.Reconstruction, searched: list[_Searched]) -> None:
 
 
 def _turn_upright(model: pycolmap.Reconstruction) -> None:
-    """Turns the world so that the photos' mean upward direction is z: most are held level."""
+    """Turns the world so that z points up."""
     poses = [model.image(number).cam_from_world().rotation.matrix() for number in model.reg_image_ids()]
-    up = -np.mean([rotation[1] for rotation in poses], axis=0)
-    length = float(np.linalg.norm(up))
-    if length < 0.1:
+    right, up = np.array([pose[0] for pose in poses]), -np.mean([pose[1] for pose in poses], axis=0)
+    if np.linalg.norm(up) < 0.1:
         return  # photos taken all around a ball have no common up
-    up /= length
-    across = np.cross(up, (0.0, 0.0, 1.0))
-    angle = float(np.arctan2(np.linalg.norm(across), up[2]))
-    axis = (
-        across / max(float(np.linalg.norm(across)), 1e-12) if np.linalg.norm(across) > 1e-12 else np.array([1.0, 0, 0])
-    )
-    turn, _ = cv2.Rodrigues(axis * angle)
+    up /= np.linalg.norm(up)
+    # People tilt cameras up and down but hold them level: up is at right angles to every photo's horizontal edge.
+    # Where all photos look the same way that leaves a choice, which the photos' own mean upward direction decides.
+    spread = right.T @ right / len(right) + 0.05 * (np.eye(3) - np.outer(up, up))
+    level = np.linalg.eigh(spread)[1][:, 0]
+    up = level * np.sign(level @ up)
+    forward = np.cross(up, right[np.abs(right @ up).argmin()])
+    forward /= np.linalg.norm(forward)
+    turn = np.stack([np.cross(forward, up), forward, up])
     model.transform(pycolmap.Sim3d(1.0, pycolmap.Rotation3d(turn), np.zeros(3)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def triangulate_points(
     views = [capture.train_views[i * len(capture.train_views) // count] for i in range(count)]
     smallest, largest = _PIXELS_OF_A_PHOTO
     max_pixels = min(largest, max(smallest, _PIXELS_IN_ALL // count))
-    photos = read_photos(views, max_pixels=max_pixels, masks=choose_mask_use(capture)[0] if masks is None else masks)
+    use = choose_mask_use(replace(capture, test_views=()))[0] if masks is None else masks
+    photos = read_photos(views, max_pixels=max_pixels, masks=use)
     cameras = [photo.camera for photo in photos]
     pairs = _neighbours(cameras)
     progress = Progress(count + len(pairs) + 1, on_progress)
