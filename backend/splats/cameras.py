@@ -1,4 +1,4 @@
-"""The pinhole camera that captures, renders and training agree on."""
+"""The camera that captures, renders and training agree on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. Camera axes are OpenCV's: x right, y down, z forward."""
+    """A pinhole or orthographic camera. Camera axes are OpenCV's: x right, y down, z forward."""
 
     camera_from_world: np.ndarray  # [4, 4] float64, rigid
     fx: float  # focal lengths and principal point in pixels;
@@ -18,6 +18,7 @@ class Camera:
     cy: float
     width: int
     height: int
+    orthographic: bool = False  # then fx and fy are pixels per world unit
 
     @property
     def intrinsics(self) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Draws a finished cloud through a camera, for pictures and figures; training has its own way."""
+"""Draws finished clouds, and scenes of several placed representations, through a camera; training has its own way."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,13 +13,19 @@ from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.raster import rasterization
 from backend.splats.raster.rasterization import RasterizeMode
+from backend.splats.representation import CloudRepresentation, Representation, Splats
+from backend.splats.spherical_harmonics import sh_colors
+from shared_protocol.errors import UserError
 
 DEFAULT_NEAR = 0.01  # as in gsplat
+DEFAULT_FAR = 1e10
+NEUTRAL = 0  # the appearance that is no photo's
+_SIMILAR = 1e-5  # how far from a rotation and a scale a matrix may be to count as one
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a camera sees of a cloud, before anything is put behind it."""
+    """What a camera sees of splats, before anything is put behind them."""
 
     color: Tensor  # [H, W, 3] sRGB 0..1, premultiplied by alpha
     alpha: Tensor  # [H, W] 0..1
@@ -30,43 +37,203 @@ class Drawing:
         return (self.color + (1 - self.alpha[..., None]) * behind).clamp(0, 1)
 
 
+@dataclass(frozen=True)
+class SceneObject:
+    """A representation and where it stands."""
+
+    representation: Representation
+    world_from_object: np.ndarray  # [4, 4] affine; may scale unevenly, shear and mirror
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """One object's splats, carried into the world with the camera's centre as origin, and what colour it sees."""
+
+    means: Tensor  # [N, 3]
+    covariances: Tensor  # [N, 3, 3]
+    opacities: Tensor  # [N]
+    colors: Tensor  # [N, 3]
+
+
 class CloudRenderer:
     """A cloud made ready for drawing on one device."""
 
     def __init__(self, cloud: SplatCloud, device: str, *, antialiased: bool = False) -> None:
-        self._means = cloud.means.astype(np.float64)
+        representation = CloudRepresentation(cloud, device, antialiased=antialiased)
+        self._objects = (SceneObject(representation, np.eye(4)),)
         self._device = torch.device(device)
-        self._quats = self._tensor(cloud.quats)
-        self._scales = self._tensor(cloud.log_scales).exp()
-        self._opacities = self._tensor(cloud.opacity_logits).sigmoid()
-        self._sh = self._tensor(cloud.sh)
-        self._sh_degree = cloud.sh_degree
-        self._mode: RasterizeMode = "antialiased" if antialiased else "classic"
 
-    @torch.no_grad()
     def draw(self, camera: Camera, *, near: float = DEFAULT_NEAR, depth: bool = False) -> Drawing:
         """near: splats whose centre is nearer than this, in world units, are not drawn."""
-        # Seen from the camera's position: float32 would lose the difference of large world coordinates.
-        means = self._tensor((self._means - camera.centre).astype(np.float32))
-        turned = np.eye(4)
-        turned[:3, :3] = camera.camera_from_world[:3, :3]
-        pictures, alphas, _ = rasterization(
-            means,
-            self._quats,
-            self._scales,
-            self._opacities,
-            self._sh,
-            viewmats=self._tensor(turned)[None],
-            Ks=self._tensor(camera.intrinsics)[None],
-            width=camera.width,
-            height=camera.height,
-            near_plane=near,
-            sh_degree=self._sh_degree,
-            render_mode="RGB+ED" if depth else "RGB",
-            rasterize_mode=self._mode,
-        )
-        alpha = alphas[0, ..., 0]
-        return Drawing(pictures[0, ..., :3], alpha, pictures[0, ..., 3] if depth else None)
+        return draw_scene(self._objects, camera, device=self._device, near=near, depth=depth)
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.tensor(array, dtype=torch.float32, device=self._device)
+
+@torch.no_grad()
+def draw_scene(
+    objects: Sequence[SceneObject],
+    camera: Camera,
+    *,
+    device: torch.device | str,
+    near: float = DEFAULT_NEAR,
+    far: float = DEFAULT_FAR,
+    time: float = 0.0,
+    appearance: int = NEUTRAL,
+    antialiased: bool = False,
+    depth: bool = False,
+    surface_depth: np.ndarray | None = None,
+) -> Drawing:
+    """Draws all objects together, their splats sorted as if they were one cloud.
+
+    antialiased: also for representations that do not ask for it themselves.
+    near, far: splats whose centre lies nearer or farther along the viewing axis, in world units, are not drawn.
+    surface_depth: [H, W] world units along the viewing axis, infinity where there is no surface: splats behind it are
+        left out pixel by pixel, so that colour + (1 - alpha) * surface colour is exact.
+    Raises UserError for a placement that flattens its object.
+    """
+    device = torch.device(device)
+    antialiased = antialiased or all(item.representation.antialiased for item in objects)
+    mode: RasterizeMode = "antialiased" if antialiased else "classic"
+    surface = None if surface_depth is None else torch.tensor(surface_depth, dtype=torch.float32, device=device)
+    if len(objects) == 1 and not camera.orthographic:
+        scale = _even_scale(objects[0].world_from_object)
+        if scale is not None:
+            return _draw_one(objects[0], scale, camera, near, far, time, appearance, mode, depth, surface)
+    placed = [_place(item, camera, time, appearance) for item in objects]
+    if not sum(len(part.means) for part in placed):
+        nothing = torch.zeros((camera.height, camera.width), device=device)
+        return Drawing(nothing[..., None].repeat(1, 1, 3), nothing, nothing.clone() if depth else None)
+    pictures, alphas, _ = rasterization(
+        torch.cat([part.means for part in placed]),
+        None,
+        None,
+        torch.cat([part.opacities for part in placed]),
+        torch.cat([part.colors for part in placed]),
+        _turn_of(camera, device),
+        torch.tensor(camera.intrinsics, dtype=torch.float32, device=device)[None],
+        camera.width,
+        camera.height,
+        near_plane=near,
+        far_plane=far,
+        render_mode="RGB+ED" if depth else "RGB",
+        rasterize_mode=mode,
+        covars=torch.cat([part.covariances for part in placed]),
+        camera_model="ortho" if camera.orthographic else "pinhole",
+        surface_depths=None if surface is None else surface[None],
+    )
+    return Drawing(pictures[0, ..., :3], alphas[0, ..., 0], pictures[0, ..., 3] if depth else None)
+
+
+def _draw_one(
+    item: SceneObject,
+    scale: float,
+    camera: Camera,
+    near: float,
+    far: float,
+    time: float,
+    appearance: int,
+    mode: RasterizeMode,
+    depth: bool,
+    surface: Tensor | None,
+) -> Drawing:
+    """One object that is only moved, turned and scaled evenly: the camera moves instead, and nothing is copied."""
+    own = _seen_from_object(item.world_from_object, camera)
+    splats = item.representation.splats(own, time, appearance)
+    device = splats.means.device
+    pictures, alphas, _ = rasterization(
+        _relative(splats.means, own),
+        splats.quats,
+        splats.scales,
+        splats.opacities,
+        splats.colors,
+        _turn_of(own, device),
+        torch.tensor(camera.intrinsics, dtype=torch.float32, device=device)[None],
+        camera.width,
+        camera.height,
+        near_plane=near / scale,
+        far_plane=far / scale,
+        sh_degree=splats.sh_degree,
+        render_mode="RGB+ED" if depth else "RGB",
+        rasterize_mode=mode,
+        covars=splats.covariances,
+        surface_depths=None if surface is None else (surface / scale)[None],
+    )
+    return Drawing(pictures[0, ..., :3], alphas[0, ..., 0], pictures[0, ..., 3] * scale if depth else None)
+
+
+def _place(item: SceneObject, camera: Camera, time: float, appearance: int) -> _Placed:
+    own = _seen_from_object(item.world_from_object, camera)
+    splats = item.representation.splats(own, time, appearance)
+    device = splats.means.device
+    linear = torch.tensor(item.world_from_object[:3, :3], dtype=torch.float32, device=device)
+    relative = _relative(splats.means, own)
+    return _Placed(
+        means=relative @ linear.T,
+        covariances=linear @ _covariances(splats) @ linear.T,
+        opacities=splats.opacities,
+        colors=_colors(splats, own, relative),
+    )
+
+
+def _colors(splats: Splats, camera: Camera, relative: Tensor) -> Tensor:
+    """Final colours as the camera, in the splats' frame, sees them, [N, 3]."""
+    colors = splats.colors if isinstance(splats.colors, Tensor) else torch.cat(splats.colors, 1)
+    if splats.sh_degree is None:
+        return colors
+    directions = relative
+    if camera.orthographic:  # all rays are parallel, wherever the camera stands
+        directions = torch.tensor(camera.forward, dtype=torch.float32, device=relative.device).expand_as(relative)
+    return sh_colors(splats.sh_degree, directions, colors)
+
+
+def _covariances(splats: Splats) -> Tensor:
+    if splats.covariances is not None:
+        return splats.covariances
+    assert splats.quats is not None and splats.scales is not None
+    w, x, y, z = torch.nn.functional.normalize(splats.quats, dim=-1).unbind(-1)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    axes = torch.stack([torch.stack(row, -1) for row in rows], -2) * splats.scales[:, None, :]
+    return axes @ axes.transpose(1, 2)
+
+
+def _relative(means: Tensor, camera: Camera) -> Tensor:
+    """Positions from the camera's centre: float32 would lose the difference of large coordinates."""
+    return (means.double() - torch.tensor(camera.centre, device=means.device)).float()
+
+
+def _turn_of(camera: Camera, device: torch.device) -> Tensor:
+    """The view matrix of a camera whose centre is the origin, [1, 4, 4]."""
+    turned = np.eye(4)
+    turned[:3, :3] = camera.camera_from_world[:3, :3]
+    return torch.tensor(turned, dtype=torch.float32, device=device)[None]
+
+
+def _seen_from_object(world_from_object: np.ndarray, camera: Camera) -> Camera:
+    """The camera in the object's frame: its centre and its viewing direction exactly, its axes as far as they fit."""
+    linear, offset = world_from_object[:3, :3], world_from_object[:3, 3]
+    largest, smallest = np.linalg.norm(linear, 2), np.linalg.norm(linear, -2)
+    if not np.isfinite(world_from_object).all() or smallest <= 1e-9 * largest:
+        raise UserError("bad_input", "An object is scaled to nothing along an axis.", "Give it a scale above zero.")
+    centre = np.linalg.solve(linear, camera.centre - offset)
+    forward = np.linalg.solve(linear, camera.forward)
+    forward /= np.linalg.norm(forward)
+    right = np.linalg.solve(linear, camera.camera_from_world[0, :3])
+    right -= forward * (right @ forward)
+    right /= np.linalg.norm(right)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+    matrix[:3, 3] = -matrix[:3, :3] @ centre
+    return replace(camera, camera_from_world=matrix)
+
+
+def _even_scale(world_from_object: np.ndarray) -> float | None:
+    """The scale of a matrix that moves, turns and scales evenly; None for any other."""
+    linear = world_from_object[:3, :3]
+    determinant = float(np.linalg.det(linear))
+    if not determinant > 0:
+        return None
+    scale = determinant ** (1 / 3)
+    return scale if np.allclose(linear @ linear.T, scale * scale * np.eye(3), atol=_SIMILAR * scale * scale) else None

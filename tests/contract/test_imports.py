@@ -14,12 +14,12 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Lower may not know higher. Rooms that are not written yet stand here already.
-BACKEND_ROOMS = ("__main__", "cli", "server", "jobs", "methods", "training", "captures", "splats", "machine")
+BACKEND_ROOMS = ("__main__", "cli", "server", "jobs", "store", "methods", "training", "captures", "splats", "machine")
 ADDON_ROOMS = ("ui", "tick", "host", "link", "core")  # ui and tick stand side by side, and so do host and link
 
 PROTOCOL_MAY_IMPORT = {"shared_protocol", "numpy", "msgspec"}
 PROTOCOL_CLIENT = "shared_protocol/client.py"  # the one file there that may import zmq
-DOMAIN = ("methods", "training", "captures", "splats", "machine")
+DOMAIN = ("store", "methods", "training", "captures", "splats", "machine")
 
 # The name of an installed distribution where it is not the name one imports.
 DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "zmq": "pyzmq"}

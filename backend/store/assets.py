@@ -1,0 +1,178 @@
+"""Assets and their versions: a version never changes, and an edit stores only what it changed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from backend.splats.cloud import SplatCloud
+from backend.store.cards import AssetCard, VersionCard, new_id
+from backend.store.delta import SplatDelta
+from backend.store.payload import arrays_to_cloud, cloud_to_arrays, read_arrays, write_arrays
+from backend.store.workspace import Workspace
+from shared_protocol.errors import UserError
+
+_LONGEST_CHAIN = 12  # deltas to be applied before a version is stored whole again
+_WORTHWHILE = 0.5  # of the whole cloud's bytes; a larger delta is not worth its chain
+
+
+class AssetStore:
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._catalogue = workspace.catalogue
+
+    def create(self, name: str, *, job: str = "") -> AssetCard:
+        """An asset without a version yet."""
+        card = AssetCard(id=new_id(), created=time.time(), name=name, job=job)
+        self._workspace.keep(card)
+        return card
+
+    def assets(self) -> list[AssetCard]:
+        """Those that are not deleted, oldest first."""
+        return [card for card in self._catalogue.all(AssetCard) if not card.deleted]
+
+    def asset(self, asset: str) -> AssetCard:
+        """Raises UserError when there is none, or it was deleted."""
+        card = self._workspace.find(AssetCard, asset, "asset")
+        if card.deleted:
+            raise UserError("not_found", f"The asset '{card.name}' was deleted.")
+        return card
+
+    def rename(self, asset: str, name: str) -> AssetCard:
+        card = msgspec.structs.replace(self.asset(asset), name=name)
+        self._workspace.keep(card)
+        return card
+
+    def delete(self, asset: str) -> None:
+        """Takes it off the list. Its versions stay until nothing reaches them and they are collected."""
+        self._workspace.keep(msgspec.structs.replace(self.asset(asset), deleted=True))
+
+    def discard(self, asset: str) -> None:
+        """Removes an asset that never got a version."""
+        card = self._workspace.find(AssetCard, asset, "asset")
+        if self.versions(asset):
+            raise ValueError(f"the asset {asset} has versions")
+        self._workspace.drop(card)
+        remove_empty_folders(self._workspace.asset_folder(asset))
+
+    def versions(self, asset: str) -> list[VersionCard]:
+        """Oldest first."""
+        return self._catalogue.all(VersionCard, asset)
+
+    def version(self, asset: str, version: str = "") -> VersionCard:
+        """The version, or the newest one. Raises UserError when there is none."""
+        if not version:
+            name = self.asset(asset).name
+            versions = self.versions(asset)
+            if not versions:
+                raise UserError("not_found", f"The asset '{name}' holds no splats yet.", "Wait for its first steps.")
+            return versions[-1]
+        card = self._workspace.find(VersionCard, version, "version")
+        if card.asset != asset:
+            raise UserError("not_found", f"The version '{version}' belongs to another asset.")
+        return card
+
+    def add(
+        self,
+        asset: str,
+        cloud: SplatCloud,
+        *,
+        label: str,
+        job: str = "",
+        antialiased: bool = False,
+        identifier: str = "",
+    ) -> VersionCard:
+        """Stores a whole cloud as the newest version.
+
+        identifier: of the version; adding the same one again leaves it as it is.
+        Raises UserError when the disk is full.
+        """
+        known = self._catalogue.find(VersionCard, identifier) if identifier else None
+        if known is not None:
+            return known
+        card = VersionCard(
+            id=identifier or new_id(),
+            created=self._now(asset),
+            asset=asset,
+            kind="whole",
+            label=label,
+            job=job,
+            splats=len(cloud),
+            sh_degree=cloud.sh_degree,
+            antialiased=antialiased,
+        )
+        return self._write(card, cloud_to_arrays(cloud))
+
+    def edit(
+        self, parent: VersionCard, cloud: SplatCloud, *, label: str, keep: np.ndarray | None = None
+    ) -> VersionCard:
+        """Stores what became of a version, as what changed where that is smaller.
+
+        keep: bool, which of the parent's splats are the first ones of `cloud`, in their order; None = as many as both
+            have.
+        """
+        card = VersionCard(
+            id=new_id(),
+            created=self._now(parent.asset),
+            asset=parent.asset,
+            kind="whole",
+            parent=parent.id,
+            label=label,
+            splats=len(cloud),
+            sh_degree=cloud.sh_degree,
+            antialiased=parent.antialiased,
+        )
+        if parent.sh_degree == cloud.sh_degree and len(self._chain(parent)) < _LONGEST_CHAIN:
+            delta = SplatDelta.between(self.read(parent), cloud, keep)
+            if delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in cloud_to_arrays(cloud).values()):
+                card = msgspec.structs.replace(card, kind="delta", base=parent.id)
+                return self._write(card, delta.to_arrays())
+        return self._write(card, cloud_to_arrays(cloud))
+
+    def read(self, card: VersionCard) -> SplatCloud:
+        """Raises UserError when a file that it needs is missing or damaged."""
+        whole, *deltas = reversed(self._chain(card))
+        path = self.payload_path(whole)
+        cloud = arrays_to_cloud(read_arrays(path), path)
+        for step in deltas:
+            path = self.payload_path(step)
+            try:
+                cloud = SplatDelta.from_arrays(read_arrays(path)).apply(cloud)
+            except (KeyError, ValueError, IndexError) as error:
+                hint = "Restore the file from a backup, or go back to an older version."
+                raise UserError("bad_input", f"'{path}' is damaged.", hint) from error
+        return cloud
+
+    def payload_path(self, card: VersionCard) -> Path:
+        return self._workspace.version_path(card.asset, card.id).with_suffix(".safetensors")
+
+    def _chain(self, card: VersionCard) -> list[VersionCard]:
+        """The version and what it is based on, down to a whole one."""
+        chain = [card]
+        while chain[-1].kind == "delta":
+            chain.append(self._workspace.find(VersionCard, chain[-1].base, "version"))
+            if len(chain) > 4 * _LONGEST_CHAIN:
+                raise UserError("bad_input", f"The version '{card.id}' is based on itself.", "Run doctor --rebuild.")
+        return chain
+
+    def _write(self, card: VersionCard, arrays: dict[str, np.ndarray]) -> VersionCard:
+        size, sha256 = write_arrays(self.payload_path(card), arrays)
+        card = msgspec.structs.replace(card, bytes=size, sha256=sha256)
+        self._workspace.keep(card)
+        return card
+
+    def _now(self, asset: str) -> float:
+        """The newest version is the head, also when the clock was set back."""
+        versions = self.versions(asset)
+        return max(time.time(), versions[-1].created + 1e-3) if versions else time.time()
+
+
+def remove_empty_folders(folder: Path) -> None:
+    """Removes a folder in which nothing but empty folders are left."""
+    for inside in sorted(folder.glob("*/")):
+        remove_empty_folders(inside)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
