@@ -205,10 +205,9 @@ class OpenDownload(Message, frozen=True):
     format: FileFormat = "ply"
 
 
-class WantChunks(Message, frozen=True):
+class WantChunk(Message, frozen=True):
     download: Identifier
     offset: Count
-    count: Annotated[int, msgspec.Meta(ge=1, le=WINDOW)] = 1
 
 
 class CloseDownload(Message, frozen=True):
@@ -387,7 +386,7 @@ Request = (
     | AddCaptureFiles
     | FinishCapture
     | OpenDownload
-    | WantChunks
+    | WantChunk
     | CloseDownload
 )
 Event = JobChanged | JobProgress | JobNote | AssetChanged | AssetRemoved

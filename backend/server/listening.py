@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 import zmq
@@ -17,6 +18,7 @@ HANDSHAKE_MS = 5000
 HEARTBEAT_MS, GONE_MS = 5000, 15000
 _LINGER_MS = 500
 _BACKLOG = 64
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:]*))(?::(?P<port>\d{1,5}))?")
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,8 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """From HOST or HOST:PORT, the bulk socket being one port higher. Raises UserError for what is no address."""
-        host, _, port = (
-            text.rpartition(":") if text.count(":") == 1 or "]" in text.partition(":")[0] else (text, "", "")
-        )
-        if text.startswith("["):
-            host, _, port = text[1:].partition("]")
-            port = port.removeprefix(":")
+        parts = _HOST_AND_PORT.fullmatch(text)
+        host, port = (parts["six"] or parts["host"], parts["port"]) if parts else (text, None)
         host = "127.0.0.1" if host == "localhost" else host
         wrong = UserError(
             "bad_input", f"'{text}' is no address to listen on.", "Use an IP address, such as 192.168.1.20:7000."
@@ -83,21 +81,24 @@ def listen(address: Address, *, token: str, keys: KeyFolder) -> Sockets:
     questions = context.socket(zmq.REP)
     questions.bind(door.ENDPOINT)  # before the others: from now on nobody comes in unasked
     lock: door.Lock = door.TokenLock(token) if address.is_loopback else door.KeyLock(keys)
-    sockets: list[zmq.Socket[bytes]] = []
+    own_keys = None if address.is_loopback else keys
+    control, bulk = _socket(context, CONTROL_FRAME_BYTES, own_keys), _socket(context, BULK_FRAME_BYTES, own_keys)
     try:
-        ports: list[int] = []
-        for port, limit in ((address.control_port, CONTROL_FRAME_BYTES), (address.bulk_port, BULK_FRAME_BYTES)):
-            socket = _socket(context, limit, None if address.is_loopback else keys)
-            sockets.append(socket)
-            socket.bind(address.endpoint(port))
-            ports.append(int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2]))
+        control.bind(address.endpoint(address.control_port))
+        bulk.bind(address.endpoint(address.bulk_port))
     except zmq.ZMQError as error:
-        for socket in (*sockets, questions):
+        for socket in (control, bulk, questions):
             socket.close(linger=0)
         context.term()
-        message = f"The backend cannot listen on {address.host}, port {port or 'any'}: {error.strerror}."
+        message = (
+            f"The backend cannot listen on {address.host}, port {address.control_port or 'any'}: {error.strerror}."
+        )
         raise UserError("connection", message, "Choose another address or port with --address.") from error
-    return Sockets(context, *sockets, questions, lock, Address(address.host, *ports))
+    return Sockets(context, control, bulk, questions, lock, Address(address.host, _port(control), _port(bulk)))
+
+
+def _port(socket: zmq.Socket[bytes]) -> int:
+    return int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
 
 
 def _socket(context: zmq.Context[zmq.Socket[bytes]], frame_limit: int, keys: KeyFolder | None) -> zmq.Socket[bytes]:
