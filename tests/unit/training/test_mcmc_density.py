@@ -5,7 +5,9 @@ import math
 import torch
 from torch.nn import Parameter
 
-from backend.training.mcmc_density import McmcDensityControl, add_noise, rotation_matrices
+from backend.training import mcmc_noise
+from backend.training.mcmc_density import McmcDensityControl
+from backend.training.mcmc_noise import add_noise, rotation_matrices
 from backend.training.representation import StaticSplats, static_splats
 from backend.training.schedule import Refinement
 
@@ -114,3 +116,20 @@ def test_rare_kicks_have_the_variance_of_frequent_ones() -> None:
 
     rare, frequent = wandered(4), wandered(1)
     assert abs(rare / frequent - 1) < 0.1
+
+
+def test_the_fused_noise_is_that_of_the_plain_torch_form() -> None:
+    plain, fused = some_splats(500).parameters, some_splats(500).parameters
+    for parameters in (plain, fused):
+        with torch.no_grad():
+            parameters["opacities"] -= 4.0
+            parameters["scales"] += torch.randn(500, 3, generator=torch.Generator().manual_seed(3))
+    chosen = torch.arange(0, 500, 3)
+    normal = torch.randn(len(chosen), 3, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        mcmc_noise._add_with_torch(plain, chosen, normal, 7.0)
+    values = (fused[name].detach().numpy() for name in ("means", "quats", "scales", "opacities"))
+    mcmc_noise._add_with_numba(*values, chosen.numpy(), normal.numpy(), 7.0)
+    before = some_splats(500).parameters["means"]
+    assert not torch.equal(fused["means"], before)
+    assert torch.allclose(fused["means"], plain["means"], atol=1e-6)
