@@ -268,3 +268,11 @@ def test_nothing_is_learned_from_pixels_that_do_not_count(ball_inputs: Callable[
     )
     assert same(one, two)
     assert not same(one, counted)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 4])
+def test_every_sh_degree_can_be_trained(ball_inputs: Callable[..., TrainingInputs], degree: int) -> None:
+    settings = TrainingSettings(sh_degree=degree, sh_every=0.1)
+    result = train(settings, ball_inputs(20), QuietJob(), quiet_recipe())
+    assert result.cloud.sh_degree == degree
+    assert degree == 0 or np.abs(result.cloud.sh[:, -1]).max() > 0
