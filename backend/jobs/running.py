@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
+
+from backend.splats.representation import Representation
+
+log = logging.getLogger(__name__)
 
 StopReason = Literal["interrupted", "minutes"]
 
@@ -77,3 +82,10 @@ class RunningJob:
 
     def note(self, text: str) -> None:
         self._watcher.note(text)
+
+    def warn(self, text: str) -> None:
+        """Something that does not hinder the run but that the user should know."""
+        log.warning("%s", text)
+
+    def show(self, live: Representation) -> None:
+        """Nobody looks at the splats of a run that has no renderer beside it."""

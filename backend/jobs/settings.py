@@ -14,17 +14,17 @@ from shared_protocol.schema import Setting
 _WORDS_FOR_NONE = ("none", "auto")
 
 
-def settings_from_text(method: Method, given: Mapping[str, str]) -> msgspec.Struct:
-    """The method's settings with those in `given` changed.
+def chosen_settings(method: Method, given: Mapping[str, object]) -> msgspec.Struct:
+    """The method's settings with those in `given` changed: text as a user types it, or values of the right kind.
 
     Raises UserError for a name the method does not have and for a value it does not take.
     """
     known = {setting.name: setting for setting in method.settings}
     values: dict[str, object] = {}
-    for name, text in given.items():
+    for name, value in given.items():
         if name not in known:
             raise _unknown_name(method, name, list(known))
-        values[name] = _value(method, known[name], text)
+        values[name] = _value(method, known[name], value)
     return method.settings_type(**values)
 
 
@@ -49,15 +49,15 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:g}"
 
 
-def _value(method: Method, setting: Setting, text: str) -> object:
-    if setting.optional and text.lower() in _WORDS_FOR_NONE:
+def _value(method: Method, setting: Setting, value: object) -> object:
+    if setting.optional and isinstance(value, str) and value.lower() in _WORDS_FOR_NONE:
         return None
     # One field at a time: msgspec names the field in a path that means nothing to a user.
     field = next(f for f in msgspec.structs.fields(method.settings_type) if f.name == setting.name)
     try:
-        return msgspec.convert(text, field.type, strict=False)
+        return msgspec.convert(value, field.type, strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
-        message = f"The setting '{setting.name}' of '{method.id}' cannot be '{text}'."
+        message = f"The setting '{setting.name}' of '{method.id}' cannot be '{value}'."
         raise UserError("bad_input", message, f"Allowed: {allowed_values(setting)}.") from error
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,7 +28,7 @@ from backend.jobs.device import DeviceChoice, DeviceKind, choose_device
 from backend.jobs.evaluation import BLACK, Color, evaluate, mean_figures
 from backend.jobs.report import Stopwatch, TrainReport, ViewFigures
 from backend.jobs.running import RunningJob
-from backend.jobs.settings import settings_from_text
+from backend.jobs.settings import chosen_settings
 from backend.jobs.training_folder import TrainingFolder
 from backend.methods import registry
 from backend.splats.io import refuse_unwritable_name, write_splats
@@ -44,8 +43,6 @@ MaskChoice = Literal["auto", "ignore", "segment", "alpha", "off"]
 DEFAULT_METHOD = "mcmc"
 FAILURES_OF_TRAINING: tuple[ErrorKind, ...] = ("out_of_memory", "disk_full", "diverged")
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -56,7 +53,7 @@ class TrainRequest:
     report: Path | None = None
     method: str = DEFAULT_METHOD
     quality: Quality = "normal"
-    settings: Mapping[str, str] = field(default_factory=dict)  # of the method, as typed
+    settings: Mapping[str, object] = field(default_factory=dict)  # of the method; text as typed, or values
     steps: int | None = None
     max_splats: int | None = None
     resolution: int | None = None  # longer side of a photo in pixels
@@ -87,25 +84,45 @@ def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
     Raises UserError for whatever the user can mend; then no output of an earlier run is changed, except that its
     report is gone, and the checkpoint of this run is kept.
     """
-    watch = Stopwatch()
-    method, settings = _method_and_settings(request)
-    device = choose_device(request.device)
+    check_training(request)
     _refuse_unwritable_outputs(request)
     folder = TrainingFolder.beside(request.output)
     if request.resume:
         folder.refuse_without_checkpoint(request.output)
     with folder.removed_without_checkpoint():
-        scene = _read(request, device, folder, job)
-        job.note(_plan_in_words(scene, method.label))
-        result = _run(method, settings, scene, request.resume, folder, job)
-        # Written before it is measured: whatever happens now, the splats are safe.
-        write_splats(request.output, result.cloud)
-        figures, background = _measure(scene, settings, result, job)
-        report = _report(request, scene, settings, result, figures, background, job, watch)
-        if request.report is not None:
-            report.write(request.report)
-        if result.finished and not request.keep_checkpoints:
-            folder.remove()
+        return run_training(request, folder, lambda _, result: write_splats(request.output, result.cloud), job)
+
+
+def check_training(request: TrainRequest) -> None:
+    """Raises UserError now for what can be known before anything is read."""
+    _method_and_settings(request)
+    choose_device(request.device)
+
+
+def run_training(
+    request: TrainRequest,
+    folder: TrainingFolder,
+    write: Callable[[TrainingSettings, TrainingResult], object],
+    job: RunningJob,
+) -> TrainReport:
+    """As `train_capture`, for whoever keeps checkpoints and splats elsewhere.
+
+    Goes on from what the folder holds, be it a checkpoint, points or nothing, when the request says resume.
+    """
+    watch = Stopwatch()
+    method, settings = _method_and_settings(request)
+    device = choose_device(request.device)
+    scene = _read(request, device, folder, job)
+    job.note(_plan_in_words(scene, method.label))
+    result = _run(method, settings, scene, request.resume, folder, job)
+    # Written before it is measured: whatever happens now, the splats are safe.
+    write(settings, result)
+    figures, background = _measure(scene, settings, result, job)
+    report = _report(request, scene, settings, result, figures, background, job, watch)
+    if request.report is not None:
+        report.write(request.report)
+    if result.finished and not request.keep_checkpoints:
+        folder.remove()
     return report
 
 
@@ -162,8 +179,8 @@ def _method_and_settings(request: TrainRequest) -> tuple[registry.Method, Traini
         raise UserError("bad_input", f"The method '{method.id}' does not train.", f"Methods that train: {trainers}.")
     given = dict(request.settings)
     if request.seed is not None:
-        given["seed"] = str(request.seed)
-    settings = settings_from_text(method, given)
+        given["seed"] = request.seed
+    settings = chosen_settings(method, given)
     if not isinstance(settings, TrainingSettings):
         raise TypeError(f"{method.id}: a training method's settings inherit TrainingSettings")
     background_color(settings.background)  # raises for what is no colour, before minutes of work
@@ -198,7 +215,7 @@ def _load(request: TrainRequest, job: RunningJob) -> Capture:
     job.stage("Reading the capture")
     capture = load_capture(request.capture, strict=request.strict)
     for warning in capture.warnings:
-        log.warning("%s", warning)
+        job.warn(warning)
     return capture
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from backend.splats.representation import Representation
+
 
 class Cancelled(Exception):
-    """Raised inside a method by `Job.progress` when the user threw the run away: there is no result."""
+    """Raised inside a method by `Job.progress` when the user threw the run away: there is no result.
+
+    Where not even a checkpoint is wanted, `Job.folder` is None by then.
+    """
 
 
 class Job(Protocol):
@@ -38,6 +43,10 @@ class Job(Protocol):
         """One plain line for the user's log."""
         ...
 
+    def show(self, live: Representation) -> None:
+        """What may be drawn from now on inside `progress`, and after the method ended: what is being learned."""
+        ...
+
 
 class QuietJob:
     """A job that nobody watches; for scripts and tests."""
@@ -49,4 +58,7 @@ class QuietJob:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def show(self, live: Representation) -> None:
         pass

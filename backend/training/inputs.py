@@ -12,6 +12,7 @@ import numpy as np
 
 from backend.captures.capture import Photo, PointCloud
 from backend.splats.cloud import SplatCloud
+from backend.splats.representation import Representation
 from backend.training.plan import TrainingPlan
 from shared_protocol.errors import UserError
 
@@ -75,3 +76,5 @@ class TrainingJob(Protocol):
     def progress(self, step: int, steps: int, **figures: float) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+    def show(self, live: Representation) -> None: ...

@@ -17,6 +17,7 @@ from backend.training.checkpoint import Checkpoint, CheckpointStore
 from backend.training.failures import diverged, out_of_memory_explained
 from backend.training.frame import SceneFrame
 from backend.training.inputs import TrainingInputs, TrainingJob, TrainingResult
+from backend.training.live import LiveSplats
 from backend.training.losses import Comparison
 from backend.training.recipe import Recipe
 from backend.training.representation import (
@@ -70,6 +71,14 @@ class _Training:
 
     def run(self) -> TrainingResult:
         steps = self.inputs.plan.steps
+        self.job.show(
+            LiveSplats(
+                learned=lambda: self.splats,
+                sh_degree=lambda: self.schedule.sh_degree(max(0, self.done - 1)),
+                frame=self.frame,
+                antialiased=self.settings.antialiased,
+            )
+        )
         while self.done < steps and not self.job.stop_early:
             self._step(self.done)
             self.done += 1
@@ -151,8 +160,8 @@ class _Training:
             self.job.progress(self.done, self.inputs.plan.steps, **figures)
             heard = True
         finally:
-            # Cancelled or interrupted: what was learned up to this step can be continued later.
-            if not heard:
+            # Cancelled or interrupted: what was learned can be continued later. No folder: nothing is wanted any more.
+            if not heard and self.job.folder is not None:
                 self._save(must=False)
 
     def _open_store(self) -> CheckpointStore | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
-from backend.jobs.settings import allowed_values, settings_from_text
+from backend.jobs.settings import allowed_values, chosen_settings
 from backend.methods.registry import Method
 from shared_protocol.errors import UserError
 from shared_protocol.schema import setting
@@ -32,11 +32,11 @@ BLUR = Method("blur", "editing", "Blur", "Blurs.", BlurSettings, run)
 
 def test_every_kind_of_value_is_read() -> None:
     given = {"radius": "2.5", "passes": "7", "soft": "true", "shape": "box", "limit": "12", "name": "a=b"}
-    assert settings_from_text(BLUR, given) == BlurSettings(
+    assert chosen_settings(BLUR, given) == BlurSettings(
         radius=2.5, passes=7, soft=True, shape="box", limit=12, name="a=b"
     )
-    assert settings_from_text(BLUR, {}) == BlurSettings()
-    assert settings_from_text(BLUR, {"limit": "auto"}) == BlurSettings()
+    assert chosen_settings(BLUR, {}) == BlurSettings()
+    assert chosen_settings(BLUR, {"limit": "auto"}) == BlurSettings()
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,16 @@ def test_every_kind_of_value_is_read() -> None:
 )
 def test_a_value_that_is_not_allowed_is_named_with_what_is(name: str, text: str, allowed: str) -> None:
     with pytest.raises(UserError) as caught:
-        settings_from_text(BLUR, {name: text})
+        chosen_settings(BLUR, {name: text})
     assert f"'{name}'" in caught.value.message and f"'{text}'" in caught.value.message
     assert caught.value.hint == f"Allowed: {allowed}."
 
 
 def test_an_unknown_name_gets_the_nearest_or_all() -> None:
     with pytest.raises(UserError, match="Did you mean 'radius'"):
-        settings_from_text(BLUR, {"radios": "1"})
+        chosen_settings(BLUR, {"radios": "1"})
     with pytest.raises(UserError, match="It has: radius, passes, seed, soft, shape, limit, name"):
-        settings_from_text(BLUR, {"zzz": "1"})
+        chosen_settings(BLUR, {"zzz": "1"})
 
 
 def test_allowed_values_of_every_kind_are_words() -> None:
