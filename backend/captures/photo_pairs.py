@@ -6,7 +6,7 @@ import numpy as np
 
 from backend.captures.features import Features
 
-_MATCH_ALL_UP_TO = 80  # photos
+_MATCH_ALL_UP_TO = 40  # photos
 _LOOK_ALIKE = 20  # photos that each is matched with beyond that number
 _NEXT_IN_ORDER = 4  # and so many that follow in file-name order, for walks and video frames
 _WORDS = 64
