@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backend.training.mcmc_noise import add_noise
-from backend.training.representation import Parameters, Representation, finite_splats
+from backend.training.representation import Representation, finite_splats
 from backend.training.schedule import Refinement
 from backend.training.verbs import add_copies, relocate
 

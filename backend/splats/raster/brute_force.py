@@ -24,7 +24,7 @@ def rasterization(
     opacities: Tensor,  # [N]
     colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,  # [C, 4, 4]
-    Ks: Tensor,  # noqa: N803  [C, 3, 3]
+    Ks: Tensor,  # [C, 3, 3]
     width: int,
     height: int,
     *,
@@ -105,7 +105,8 @@ def _project(
         means2d = torch.stack([fx * x + cx, fy * y + cy], -1)
     else:
         margin_x, margin_y = FIELD_OF_VIEW_MARGIN * 0.5 * width / fx, FIELD_OF_VIEW_MARGIN * 0.5 * height / fy
-        safe_z = torch.where(z.abs() < 1e-12, torch.full_like(z, 1e-12), z)  # culled later; keeps 0/0 out of the gradient
+        # Culled later; keeps 0/0 out of the gradient.
+        safe_z = torch.where(z.abs() < 1e-12, torch.full_like(z, 1e-12), z)
         tx = torch.clamp(x / safe_z, -(cx / fx + margin_x), (width - cx) / fx + margin_x)
         ty = torch.clamp(y / safe_z, -(cy / fy + margin_y), (height - cy) / fy + margin_y)
         entries = [fx / safe_z, zero, -fx * tx / safe_z, zero, fy / safe_z, -fy * ty / safe_z]

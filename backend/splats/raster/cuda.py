@@ -20,7 +20,7 @@ def rasterization(
     opacities: Tensor,
     colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
-    Ks: Tensor,  # noqa: N803  gsplat's name
+    Ks: Tensor,
     width: int,
     height: int,
     **options: Any,
@@ -31,18 +31,18 @@ def rasterization(
     gsplat_build.prepare_environment()
     import gsplat
 
-    if isinstance(colors, tuple):
-        colors = torch.cat(colors, 1)
-    healthy = _healthy(len(means), means, quats, scales, opacities, options.get("covars"), colors)
+    channels = torch.cat(colors, 1) if isinstance(colors, tuple) else colors
+    healthy = _healthy(len(means), means, quats, scales, opacities, options.get("covars"), channels)
     broken = len(means) - int(healthy.sum())
     if broken:
         # An infinite scale becomes a NaN radius and then a random sort key, which kills the process (gsplat#845).
         log.warning("%d splats hold NaN or infinite values and are not drawn", broken)
         means, opacities = _mend(means, healthy), _mend(opacities, healthy)
         quats, scales = _mend(quats, healthy, 1.0), _mend(scales, healthy, 1.0)
-        colors, options["covars"] = _mend(colors, healthy), _mend(options.get("covars"), healthy)
-    pictures, alphas, info = gsplat.rasterization(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, packed=False, **options
+        channels, options["covars"] = _mend(channels, healthy), _mend(options.get("covars"), healthy)
+    draw: Any = gsplat.rasterization  # its hints do not say that quats and scales may be None beside covars
+    pictures, alphas, info = draw(
+        means, quats, scales, opacities, channels, viewmats, Ks, width, height, packed=False, **options
     )
     info["broken"] = broken
     return pictures, alphas, info
@@ -70,7 +70,7 @@ def _healthy(n: int, *tensors: Tensor | None) -> Tensor:
 
 
 def _mend(tensor: Tensor | None, healthy: Tensor, value: float = 0.0) -> Any:
-    """Rows that are not healthy replaced by `value`, without a gradient. Opacity 0 keeps such a splat out of the picture."""
+    """Rows that are not healthy replaced by `value`, without a gradient. Opacity 0 keeps a splat out of the picture."""
     if tensor is None or len(tensor) != len(healthy):
         return tensor
     rows = healthy.reshape(-1, *[1] * (tensor.dim() - 1))

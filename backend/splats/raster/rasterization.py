@@ -19,7 +19,7 @@ def rasterization(
     opacities: Tensor,
     colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
-    Ks: Tensor,  # noqa: N803  gsplat's name
+    Ks: Tensor,
     width: int,
     height: int,
     *,
@@ -81,7 +81,8 @@ def blending_weights(*arguments: Any, **options: Any) -> Tensor:
     Takes the arguments of `rasterization` up to `height`; colours do not matter. The gradient of a picture's sum by a
     splat's one-channel colour is exactly this sum (EAGLES, Girish et al. 2024).
     """
-    means, quats, scales, opacities, _, *rest = (a.detach() if isinstance(a, Tensor) else a for a in arguments)
+    still: list[Any] = [a.detach() if isinstance(a, Tensor) else a for a in arguments]
+    means, quats, scales, opacities, _, *rest = still
     ones = torch.ones((len(means), 1), device=means.device, requires_grad=True)
     with torch.enable_grad():
         picture, _, _ = rasterization(means, quats, scales, opacities, ones, *rest, **options)

@@ -221,7 +221,7 @@ def test_broken_values_are_left_out_and_counted(name: str, bad: float, caplog: p
     picture, _, info = draw(rasterization, broken, scene)
     expected, _, _ = draw(rasterization, {k: t[keep] for k, t in healthy.items()}, scene)
     assert torch.equal(picture, expected)
-    assert info["broken"] == 2  # noqa: PLR2004
+    assert info["broken"] == 2
     assert "2 splats hold NaN or infinite values" in caplog.text
     picture.sum().backward()
     assert all(t.grad is not None and torch.isfinite(t.grad).all() for t in broken.values())
@@ -271,7 +271,9 @@ def test_the_blend_stops_at_a_surface() -> None:
     surface[:, :10] = torch.inf
     surface[:, 30:] = 0.5  # nearer than every splat
     picture, alpha, _ = draw(rasterization, tensors, scene, surface_depths=surface, render_mode="RGB+ED")
-    exact, exact_alpha, _ = draw(brute_force.rasterization, tensors, scene, surface_depths=surface, render_mode="RGB+ED")
+    exact, exact_alpha, _ = draw(
+        brute_force.rasterization, tensors, scene, surface_depths=surface, render_mode="RGB+ED"
+    )
     assert (picture - exact).abs().max() <= PICTURE_ERROR * exact.abs().max()
     assert (alpha - exact_alpha).abs().max() <= PICTURE_ERROR
     assert alpha[:, 30:].abs().max() == 0

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from backend.splats.kernels import device_function, parallel_kernel
 from backend.splats.raster.constants import ALPHA_MAX, TILE_SIZE, TRANSMITTANCE_MIN
 from backend.splats.raster.cpu.projection import LOG_LIMIT, P, Q, R
-from backend.splats.kernels import device_function, parallel_kernel
 
 F = np.float32
 MAX_CHANNELS = 4
@@ -60,7 +60,7 @@ def gather_records(order, means2d, depths, ellipses, opacities, channels, first,
 @functools.cache
 def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
     """Blends this many channels; with `surface`, a pixel is finished where splats lie behind its surface depth."""
-    two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
+    two, three, four = channels > 1, channels > 2, channels > 3
     row_length = np.uintp(TILE_SIZE)
     at_column, at_row = np.uintp(PIXELS), np.uintp(2 * PIXELS)
     at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (3 + c)) for c in range(4))
@@ -135,8 +135,8 @@ def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
 
 @functools.cache
 def backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
-    """The gradients of `forward_kernel(channels, False)`; `absolute` adds sums of absolute screen gradients (absgrad)."""
-    two, three, four = channels > 1, channels > 2, channels > 3  # noqa: PLR2004
+    """The gradients of `forward_kernel(channels, False)`; `absolute` adds sums of absolute screen gradients."""
+    two, three, four = channels > 1, channels > 2, channels > 3
     row_length = np.uintp(TILE_SIZE)
     at_column, at_row, at_rest = np.uintp(PIXELS), np.uintp(2 * PIXELS), np.uintp(3 * PIXELS)
     at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (4 + c)) for c in range(4))
@@ -151,7 +151,8 @@ def backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
             tile_y = tile // tiles_x
             tile_x = tile - tile_y * tiles_x
             rows, columns = min(TILE_SIZE, height - tile_y * TILE_SIZE), min(TILE_SIZE, width - tile_x * TILE_SIZE)
-            # transmittance; column; row; what later splats and the background still add to the loss; gradient of each channel
+            # transmittance; column; row; what later splats and the background still add to the loss;
+            # gradient of each channel
             s = np.zeros(scratch_size, np.float32)
             for r in range(TILE_SIZE):
                 for i in range(TILE_SIZE):

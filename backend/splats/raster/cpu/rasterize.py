@@ -207,7 +207,7 @@ def rasterization(
     opacities: Tensor,
     colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
-    Ks: Tensor,  # noqa: N803  gsplat's name
+    Ks: Tensor,
     width: int,
     height: int,
     *,
@@ -225,12 +225,9 @@ def rasterization(
     surface_depths: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """See `backend.splats.raster.rasterization`."""
-    options = Options(
-        width, height, near_plane, far_plane, radius_clip, eps2d, sh_degree, camera_model, rasterize_mode
-    )
+    options = Options(width, height, near_plane, far_plane, radius_clip, eps2d, sh_degree, camera_model, rasterize_mode)
     cameras = camera_rows(viewmats.detach().numpy(), Ks.detach().numpy(), width, height)
-    pair, colors = _coefficients_or_channels(means, colors, viewmats, options)
-    sh0, sh_rest = pair
+    (sh0, sh_rest), own_channels = _coefficients_or_channels(means, colors, viewmats, options)
     triangle = None if covars is None else covars[..., UPPER_TRIANGLE[0], UPPER_TRIANGLE[1]]
     own_shape = (quats, scales) if covars is None else (None, None)
     means2d, depths, conics, effective, sh_channels, radii, ellipses, broken = Project.apply(
@@ -238,7 +235,7 @@ def rasterization(
     )
     if broken.item():
         log.warning("%d splats hold NaN or infinite values and are not drawn", broken.item())
-    channels = sh_channels if colors is None else colors
+    channels: Tensor = sh_channels if own_channels is None else own_channels
     if render_mode != "RGB":
         channels = torch.cat([channels, depths[..., None]], -1) if "RGB" in render_mode else depths[..., None]
     absolute = torch.zeros(means2d.shape) if absgrad else None
@@ -273,9 +270,9 @@ def _coefficients_or_channels(
     """Either ((sh0, rest), None) for colours made in the projection, or ((None, None), channels [C, N, D])."""
     if options.sh_degree < 0:
         assert isinstance(colors, Tensor)
-        return (None, None), colors if colors.dim() == 3 else colors.expand(len(viewmats), -1, -1)  # noqa: PLR2004
+        return (None, None), colors if colors.dim() == 3 else colors.expand(len(viewmats), -1, -1)
     if not isinstance(colors, tuple):
-        if colors.dim() == 4:  # noqa: PLR2004  coefficients of their own for each camera
+        if colors.dim() == 4:  # coefficients of their own for each camera
             directions = means[None] - torch.linalg.inv(viewmats)[:, None, :3, 3]
             degree, options.sh_degree = options.sh_degree, -1
             return (None, None), sh_colors(degree, directions, colors)
@@ -311,6 +308,5 @@ class _Info(dict[str, Any]):
 
     def _first_pair_of_tile(self) -> Tensor:  # [C, tiles_y, tiles_x]
         before = np.cumsum([0, *(len(tiles.rank_of_pair) for tiles in self._tile_lists)])
-        return torch.from_numpy(
-            np.stack([b + t.tile_start[:-1].reshape(t.tiles_y, t.tiles_x) for b, t in zip(before, self._tile_lists)])
-        )
+        starts = [tiles.tile_start[:-1].reshape(tiles.tiles_y, tiles.tiles_x) for tiles in self._tile_lists]
+        return torch.from_numpy(np.stack(starts) + before[:-1, None, None])
