@@ -16,6 +16,7 @@ import numpy as np
 
 from backend import machine
 from backend.captures.capture import Photo, PointCloud
+from backend.methods.job import QuietJob
 from backend.methods.registry import find
 from backend.methods.training.mcmc import McmcSettings
 from backend.splats.cameras import Camera
@@ -28,11 +29,8 @@ from benchmarks.record import record
 WARM_UP = 10
 
 
-class AlternatingJob:
+class AlternatingJob(QuietJob):
     """After each of our steps, runs and times one of theirs."""
-
-    folder = None
-    stop_early = False
 
     def __init__(self, their_step: Any) -> None:
         self.their_step = their_step
@@ -46,9 +44,6 @@ class AlternatingJob:
         self.their_step()
         self.theirs.append(_since(start))
         self.since = _clocks()
-
-    def note(self, text: str) -> None:
-        pass
 
 
 def main() -> None:
