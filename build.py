@@ -237,7 +237,7 @@ def install(names: tuple[str, ...]) -> None:
     files = [REQUIREMENTS / f"{name}.txt" for name in names]
 
     def install_them() -> None:
-        say(f"Installing what requirements/{{{', '.join(names)}}}.txt pin")
+        say(f"Installing what is pinned in {' and '.join(f'requirements/{file.name}' for file in files)}")
         options = [part for file in files for part in ("--requirement", file)]
         pip("install", *options)
 
