@@ -1,0 +1,276 @@
+"""The desk: everything that the backend does for others, as plain calls that know no socket (docs/protocol.md, 10)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import msgspec
+
+from backend.jobs.device import DeviceChoice, choose_device
+from backend.jobs.fatal import fatal_reason
+from backend.jobs.live import LiveAssets
+from backend.jobs.queue import JobQueue
+from backend.jobs.render_lane import RenderLane
+from backend.jobs.render_service import RenderService
+from backend.jobs.train_job import TrainJobs
+from backend.methods import registry
+from backend.splats.cloud import SplatCloud
+from backend.splats.io import read_splats, write_splats
+from backend.store.assets import AssetStore
+from backend.store.captures import CaptureStore
+from backend.store.cards import AssetCard, VersionCard
+from backend.store.garbage import collect
+from backend.store.holders import HolderKind, Holders
+from backend.store.payload import cloud_to_arrays, write_arrays
+from backend.store.workspace import Workspace
+from shared_protocol.errors import UserError
+from shared_protocol.messages import (
+    AssetChanged,
+    AssetRemoved,
+    Catalog,
+    Event,
+    Picture,
+    Preview,
+    Render,
+    Splats,
+    Train,
+)
+from shared_protocol.things import AssetInfo, JobState, MethodInfo, VersionInfo
+
+
+class Desk:
+    """Every call may come from any thread, and raises UserError for whatever the user can mend."""
+
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        device: DeviceChoice = "auto",
+        on_event: Callable[[Event], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        """Opens the workspace, collects what nothing reaches, and goes on with what was interrupted.
+
+        on_event: called from any thread; it must return at once and not call the desk.
+        on_fatal: called once, with one sentence, when this process cannot go on and must end without writing.
+        """
+        self.device = choose_device(device)
+        self._on_event = on_event
+        self._on_fatal = on_fatal
+        self._fatal_lock = threading.Lock()
+        self._is_broken = False
+        self._workspace = Workspace(workspace)
+        collect(self._workspace)
+        self._assets = AssetStore(self._workspace)
+        self._captures = CaptureStore(self._workspace)
+        self._holders = Holders(self._workspace)
+        self._live = LiveAssets()
+        self._pictures = RenderService(self._assets, self._live, self.device)
+        self._lane = RenderLane(on_error=self._look_at)
+        self._training = TrainJobs(
+            self._workspace,
+            self.device,
+            self._live,
+            on_asset=self._asset_changed,
+            on_asset_removed=self._asset_removed,
+        )
+        self._queue = JobQueue(self._workspace, self._training, self._lane, tell=on_event, on_fatal=self._break)
+        self._queue.start()
+
+    def close(self) -> None:
+        """Checkpoints the running job, which goes on when the workspace is opened again, and ends all threads."""
+        self._lane.close()
+        self._queue.close()
+        self._workspace.close()
+
+    # ---- what there is
+
+    @property
+    def workspace(self) -> Path:
+        return self._workspace.folder
+
+    @property
+    def is_idle(self) -> bool:
+        """No job runs and none waits; one that rests is no reason to stay."""
+        return self._queue.is_idle
+
+    def step_age(self) -> float | None:
+        """Seconds since the running job was last heard of; None when nothing runs."""
+        return self._queue.step_age()
+
+    def methods(self) -> Catalog:
+        return Catalog(
+            methods=tuple(
+                MethodInfo(id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings)
+                for m in registry.all_methods()
+            )
+        )
+
+    # ---- jobs
+
+    def submit(self, wish: Train) -> JobState:
+        """Its asset is there at once and can be drawn from the first step on."""
+        card = self._training.accept(wish)
+        state = self._queue.submit(card)
+        self._asset_changed(card.asset)
+        return state
+
+    def jobs(self) -> tuple[JobState, ...]:
+        return self._queue.states()
+
+    def job(self, job: str) -> JobState:
+        return self._queue.state(job)
+
+    def pause(self, job: str) -> JobState:
+        return self._queue.pause(job)
+
+    def resume(self, job: str) -> JobState:
+        return self._queue.resume(job)
+
+    def cancel(self, job: str, keep: bool) -> JobState:
+        return self._queue.cancel(job, keep=keep)
+
+    # ---- assets
+
+    def assets(self) -> tuple[AssetInfo, ...]:
+        return tuple(self._asset_info(card) for card in self._assets.assets())
+
+    def versions(self, asset: str) -> tuple[VersionInfo, ...]:
+        """Oldest first."""
+        self._assets.asset(asset)
+        return tuple(_version_info(card) for card in self._assets.versions(asset))
+
+    def rename(self, asset: str, name: str) -> AssetInfo:
+        info = self._asset_info(self._assets.rename(asset, name))
+        self._on_event(AssetChanged(asset=info))
+        return info
+
+    def delete(self, asset: str) -> None:
+        """Takes it off the list; versions that a file or a session still reaches stay. Raises while a job writes it."""
+        if self._queue.running_on(asset):
+            name = self._assets.asset(asset).name
+            raise UserError("refused", f"A job is still writing '{name}'.", "Cancel the job first.")
+        self._assets.delete(asset)
+        self._asset_removed(asset)
+
+    def hold(self, kind: HolderKind, name: str, versions: tuple[str, ...]) -> None:
+        """A saved file or an open session reaches these versions and no others from now on."""
+        self._holders.hold(kind, name, versions)
+
+    def release(self, kind: HolderKind, name: str) -> None:
+        self._holders.release(kind, name)
+
+    def bake(self, asset: str, version: str = "") -> Splats:
+        return _splats(self._assets.read(self._assets.version(asset, version)))
+
+    def import_file(self, path: Path, name: str = "") -> AssetInfo:
+        path = Path(path)
+        cloud = read_splats(path)
+        card = self._assets.create(name or path.stem)
+        try:
+            self._assets.add(card.id, cloud, label=f"imported from {path.name}")
+        except UserError:
+            self._assets.discard(card.id)
+            raise
+        return self._asset_changed(card.id)
+
+    def export_file(self, asset: str, version: str, path: Path) -> None:
+        """The suffix chooses the format: .ply, or .safetensors for the arrays as they are stored."""
+        cloud = self._assets.read(self._assets.version(asset, version))
+        if Path(path).suffix.lower() == ".safetensors":
+            write_arrays(Path(path), cloud_to_arrays(cloud))
+        else:
+            write_splats(Path(path), cloud)
+
+    # ---- pictures
+
+    def render(self, request: Render) -> Future[Picture]:
+        """Drawn between two steps while a job trains. Raises UserError at once when there is nothing to draw."""
+        self._pictures.check(request)
+
+        def draw() -> Picture:
+            live = [self._live.find(item.asset) for item in request.objects if item.visible and not item.version]
+            step = max((self.job(found.job).step for found in live if found is not None), default=0)
+            return msgspec.structs.replace(self._pictures.draw(request), step=step)
+
+        return self._lane.submit(draw)
+
+    def snapshot(self, job: str) -> Future[Preview]:
+        """A copy of what the job has learned, taken between two of its steps."""
+        state = self.job(job)
+
+        def copy() -> Preview:
+            live = self._live.of_job(job)
+            if live is None:
+                raise UserError("not_found", f"The job '{state.name}' has nothing to show now.")
+            return Preview(job=job, step=self.job(job).step, splats=_splats(live.representation.bake()))
+
+        return self._lane.submit(copy)
+
+    # ---- captures from another machine
+
+    def capture(self, capture: str) -> bool:
+        """Whether all of it is here."""
+        return self._captures.is_complete(capture)
+
+    def capture_begin(self, capture: str, name: str) -> Path:
+        """An empty or half-filled folder to put the files into."""
+        return self._captures.begin(capture, name)
+
+    def capture_done(self, capture: str) -> None:
+        self._captures.complete(capture)
+
+    # ---- within
+
+    def _asset_changed(self, asset: str) -> AssetInfo:
+        info = self._asset_info(self._workspace.find(AssetCard, asset, "asset"))
+        self._on_event(AssetChanged(asset=info))
+        return info
+
+    def _asset_removed(self, asset: str) -> None:
+        self._pictures.forget(asset)
+        self._on_event(AssetRemoved(asset=asset))
+
+    def _asset_info(self, card: AssetCard) -> AssetInfo:
+        versions = self._assets.versions(card.id)
+        head = versions[-1] if versions else None
+        return AssetInfo(
+            asset=card.id,
+            name=card.name,
+            head="" if head is None else head.id,
+            splats=0 if head is None else head.splats,
+            bytes=sum(version.bytes for version in versions),
+            created=card.created,
+            job=self._queue.running_on(card.id),
+        )
+
+    def _look_at(self, error: BaseException) -> None:
+        reason = fatal_reason(error)
+        if reason is not None:
+            self._break(reason)
+
+    def _break(self, reason: str) -> None:
+        with self._fatal_lock:
+            if self._is_broken:
+                return
+            self._is_broken = True
+        self._on_fatal(reason)
+
+
+def _version_info(card: VersionCard) -> VersionInfo:
+    return VersionInfo(
+        version=card.id,
+        asset=card.asset,
+        parent=card.parent,
+        label=card.label,
+        splats=card.splats,
+        bytes=card.bytes,
+        created=card.created,
+    )
+
+
+def _splats(cloud: SplatCloud) -> Splats:
+    return Splats(**cloud_to_arrays(cloud))

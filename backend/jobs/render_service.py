@@ -1,0 +1,131 @@
+"""Turns a request for a picture into a picture: finds the assets, draws them together, packs the pixels."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.jobs.device import DeviceKind
+from backend.jobs.live import LiveAssets
+from backend.splats.cameras import Camera
+from backend.splats.rendering import Drawing, SceneObject, draw_scene
+from backend.splats.representation import CloudRepresentation, Representation
+from backend.store.assets import AssetStore
+from shared_protocol import things
+from shared_protocol.errors import UserError
+from shared_protocol.messages import Picture, Render
+
+_CACHE_BYTES = 2 * 2**30
+_MOST_OBJECTS = 10_000
+
+
+class RenderService:
+    """`draw` is called on one thread at a time, which the render lane sees to."""
+
+    def __init__(self, assets: AssetStore, live: LiveAssets, device: DeviceKind) -> None:
+        self._assets, self._live, self._device = assets, live, device
+        self._cache = _RepresentationCache(_CACHE_BYTES)
+
+    def check(self, request: Render) -> None:
+        """Raises UserError at once for what cannot be drawn."""
+        if len(request.objects) > _MOST_OBJECTS:
+            raise UserError("bad_input", f"At most {_MOST_OBJECTS} objects can be drawn at once.")
+        for item in request.objects:
+            if item.visible and not self._is_live(item):
+                self._assets.version(item.asset, item.version)
+
+    def draw(self, request: Render) -> Picture:
+        start = time.perf_counter()
+        objects = [
+            SceneObject(self._representation(item), np.array(item.world_from_object, np.float64).reshape(4, 4))
+            for item in request.objects
+            if item.visible
+        ]
+        wanted = request.camera
+        camera = Camera(
+            camera_from_world=np.array(wanted.camera_from_world, np.float64).reshape(4, 4),
+            fx=wanted.fx,
+            fy=wanted.fy,
+            cx=wanted.cx,
+            cy=wanted.cy,
+            width=wanted.width,
+            height=wanted.height,
+            orthographic=wanted.orthographic,
+        )
+        drawing = draw_scene(
+            objects,
+            camera,
+            device=self._device,
+            near=wanted.near,
+            far=wanted.far,
+            time=request.time,
+            appearance=request.appearance,
+            antialiased=request.antialiased,
+            depth=request.depth,
+            surface_depth=request.surface_depth,
+        )
+        color = _packed(drawing, request.pixels)
+        depth = None if drawing.depth is None else _own(drawing.depth)
+        return Picture(color=color, depth=depth, seconds=time.perf_counter() - start)
+
+    def forget(self, asset: str) -> None:
+        """The asset was removed."""
+        self._cache.forget(asset)
+
+    def _is_live(self, item: things.SceneObject) -> bool:
+        return not item.version and self._live.find(item.asset) is not None
+
+    def _representation(self, item: things.SceneObject) -> Representation:
+        live = None if item.version else self._live.find(item.asset)
+        if live is not None:
+            return live.representation
+        card = self._assets.version(item.asset, item.version)
+        known = self._cache.find(card.asset, card.id)
+        if known is None:
+            known = CloudRepresentation(self._assets.read(card), self._device, antialiased=card.antialiased)
+            self._cache.put(card.asset, card.id, known)
+        return known
+
+
+class _RepresentationCache:
+    """The clouds that were drawn last, as many as fit."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], CloudRepresentation] = OrderedDict()
+
+    def find(self, asset: str, version: str) -> CloudRepresentation | None:
+        with self._lock:
+            if (asset, version) in self._kept:
+                self._kept.move_to_end((asset, version))
+            return self._kept.get((asset, version))
+
+    def put(self, asset: str, version: str, representation: CloudRepresentation) -> None:
+        with self._lock:
+            self._kept[asset, version] = representation
+            while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > self._most:
+                self._kept.popitem(last=False)
+
+    def forget(self, asset: str) -> None:
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == asset]:
+                del self._kept[key]
+
+
+def _packed(drawing: Drawing, pixels: things.PixelType) -> np.ndarray:
+    """[H, W, 4] premultiplied."""
+    color = torch.cat([drawing.color, drawing.alpha[..., None]], -1)
+    if pixels == "uint8":
+        return _own((color.clamp(0, 1) * 255).round().to(torch.uint8))
+    return _own(color.half() if pixels == "float16" else color)
+
+
+def _own(values: Tensor) -> np.ndarray:
+    """In C order and changed by nobody else."""
+    return np.ascontiguousarray(values.contiguous().cpu().numpy())

@@ -1,0 +1,145 @@
+"""A training as a job of the queue: from the wire's request to a version of an asset."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from backend.jobs.device import DeviceKind
+from backend.jobs.live import LiveAssets
+from backend.jobs.queue import Ending
+from backend.jobs.steered_job import SteeredJob
+from backend.jobs.training import DEFAULT_METHOD, TrainRequest, check_training, run_training
+from backend.jobs.training_folder import TrainingFolder
+from backend.methods import registry
+from backend.splats.representation import Representation
+from backend.store.assets import AssetStore
+from backend.store.captures import CaptureStore
+from backend.store.cards import AssetCard, JobCard, new_id
+from backend.store.workspace import Workspace
+from backend.training.inputs import TrainingResult
+from backend.training.settings import TrainingSettings
+from shared_protocol.errors import UserError
+from shared_protocol.messages import Train
+from shared_protocol.things import FolderCapture, UploadedCapture
+
+
+class TrainJobs:
+    """The `Work` of the queue."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        device: DeviceKind,
+        live: LiveAssets,
+        *,
+        on_asset: Callable[[str], object],
+        on_asset_removed: Callable[[str], object],
+    ) -> None:
+        """on_asset: an asset, by id, got a version or is written now."""
+        self._workspace, self._live = workspace, live
+        self._device: DeviceKind = device
+        self._assets, self._captures = AssetStore(workspace), CaptureStore(workspace)
+        self._on_asset, self._on_asset_removed = on_asset, on_asset_removed
+
+    def accept(self, wish: Train) -> JobCard:
+        """The job, and its asset without a version. Raises UserError for what cannot work."""
+        job = new_id()
+        check_training(self._request(wish, job, resume=False))
+        folder = self._capture_folder(wish)
+        if not folder.is_dir():
+            raise UserError("not_found", f"There is no capture folder {folder}.", "Check the path.")
+        asset = self._assets.create(wish.name, job=job)
+        return JobCard(
+            id=job,
+            created=time.time(),
+            name=wish.name,
+            method=wish.method or DEFAULT_METHOD,
+            status="queued",
+            asset=asset.id,
+            request=msgspec.Raw(msgspec.json.encode(wish)),
+        )
+
+    def do(self, card: JobCard, job: SteeredJob) -> Ending:
+        self._assets.asset(card.asset)  # nobody wants the splats of an asset that was deleted
+        wish = msgspec.json.decode(card.request, type=Train)
+        folder = TrainingFolder(self._workspace.job_folder(card.id) / "training")
+        request = self._request(wish, card.id, resume=card.starts > 1 or card.resumed > 0 or folder.path.is_dir())
+        folder.path.mkdir(parents=True, exist_ok=True)
+        self._on_asset(card.asset)
+
+        def write(settings: TrainingSettings, result: TrainingResult) -> None:
+            job.stage("Storing the splats")
+            self._store(card, settings, result)
+
+        report = run_training(request, folder, write, job)
+        figures = {"splats": float(report.splats), "seconds": report.seconds}
+        if report.psnr is not None and report.ssim is not None:
+            figures |= {"psnr": report.psnr, "ssim": report.ssim}
+        return Ending(report.finished, report.steps, int(str(report.plan["steps"])), figures)
+
+    def show(self, card: JobCard, live: Representation) -> None:
+        self._live.begin(card.asset, card.id, live)
+
+    def over(self, card: JobCard) -> None:
+        self._live.end(card.asset)
+        if self._workspace.catalogue.find(AssetCard, card.asset) is not None:
+            self._on_asset(card.asset)
+
+    def discard(self, card: JobCard) -> None:
+        folder = self._workspace.job_folder(card.id)
+        for leftover in sorted(folder.glob("*")):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            elif leftover.name != "job.json":
+                leftover.unlink()
+        for version in self._assets.versions(card.asset):
+            if version.job == card.id:
+                self._workspace.drop(version)
+                self._assets.payload_path(version).unlink(missing_ok=True)
+        known = self._workspace.catalogue.find(AssetCard, card.asset)
+        if known is not None and known.job == card.id and not self._assets.versions(card.asset):
+            self._assets.discard(card.asset)
+            if not known.deleted:
+                self._on_asset_removed(card.asset)
+
+    def _store(self, card: JobCard, settings: TrainingSettings, result: TrainingResult) -> None:
+        """The version's id follows from the job and its steps: done once more after a crash, it is the same version."""
+        label = f"{registry.find(card.method).label}, {result.steps:,} steps"
+        identifier = hashlib.sha256(f"{card.id} {result.steps}".encode()).hexdigest()[:16]
+        self._assets.add(
+            card.asset, result.cloud, label=label, job=card.id, antialiased=settings.antialiased, identifier=identifier
+        )
+        self._live.end(card.asset)
+        self._on_asset(card.asset)
+
+    def _request(self, wish: Train, job: str, *, resume: bool) -> TrainRequest:
+        folder = self._workspace.job_folder(job)
+        return TrainRequest(
+            capture=self._capture_folder(wish),
+            output=Path(wish.name),
+            report=folder / "report.json",
+            method=wish.method or DEFAULT_METHOD,
+            quality=wish.quality,
+            settings=wish.settings,
+            steps=wish.steps,
+            max_splats=wish.max_splats,
+            resolution=wish.resolution,
+            seed=wish.seed,
+            device=self._device,
+            masks=wish.masks,
+            strict=wish.strict,
+            resume=resume,
+        )
+
+    def _capture_folder(self, wish: Train) -> Path:
+        match wish.capture:
+            case FolderCapture(path=path):
+                return Path(path)
+            case UploadedCapture(id=identifier):
+                return self._captures.folder(identifier)
