@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import Any
 
@@ -11,6 +12,9 @@ from torch import Tensor
 from backend.splats.raster import gsplat_build
 
 log = logging.getLogger(__name__)
+
+CALLS_BETWEEN_LOOKS = 100  # at the number of broken splats
+_calls = itertools.count()
 
 
 def rasterization(
@@ -33,18 +37,19 @@ def rasterization(
 
     channels = torch.cat(colors, 1) if isinstance(colors, tuple) else colors
     healthy = _healthy(len(means), means, quats, scales, opacities, options.get("covars"), channels)
-    broken = len(means) - int(healthy.sum())
-    if broken:
-        # An infinite scale becomes a NaN radius and then a random sort key, which kills the process (gsplat#845).
-        log.warning("%d splats hold NaN or infinite values and are not drawn", broken)
-        means, opacities = _mend(means, healthy), _mend(opacities, healthy)
-        quats, scales = _mend(quats, healthy, 1.0), _mend(scales, healthy, 1.0)
-        channels, options["covars"] = _mend(channels, healthy), _mend(options.get("covars"), healthy)
+    # An infinite scale becomes a NaN radius and then a random sort key, which kills the process (gsplat#845); opacity 0
+    # keeps a splat out before the sort, whatever its colours are. Mended without asking whether there is anything to
+    # mend: the answer would make the GPU wait at every step.
+    means, opacities = _mend(means, healthy), _mend(opacities, healthy)
+    quats, scales = _mend(quats, healthy, 1.0), _mend(scales, healthy)
+    options["covars"] = _mend(options.get("covars"), healthy)
     draw: Any = gsplat.rasterization  # its hints do not say that quats and scales may be None beside covars
     pictures, alphas, info = draw(
         means, quats, scales, opacities, channels, viewmats, Ks, width, height, packed=False, **options
     )
-    info["broken"] = broken
+    info["broken"] = (~healthy).sum()
+    if next(_calls) % CALLS_BETWEEN_LOOKS == 0 and info["broken"].item():
+        log.warning("%d splats hold NaN or infinite values and are not drawn", info["broken"].item())
     return pictures, alphas, info
 
 
@@ -70,8 +75,8 @@ def _healthy(n: int, *tensors: Tensor | None) -> Tensor:
 
 
 def _mend(tensor: Tensor | None, healthy: Tensor, value: float = 0.0) -> Any:
-    """Rows that are not healthy replaced by `value`, without a gradient. Opacity 0 keeps a splat out of the picture."""
-    if tensor is None or len(tensor) != len(healthy):
-        return tensor
+    """Rows that are not healthy replaced by `value`, without a gradient."""
+    if tensor is None:
+        return None
     rows = healthy.reshape(-1, *[1] * (tensor.dim() - 1))
     return torch.where(rows, tensor, torch.full_like(tensor, value))
