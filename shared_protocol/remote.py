@@ -1,0 +1,350 @@
+"""The backend as a script or the extension sees it: jobs, assets, pictures and files as plain calls."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, TypeVar
+
+from . import transfer
+from .errors import UserError
+from .messages import (
+    AddonToBackend,
+    AllowFolder,
+    AssetList,
+    BackendToAddon,
+    CancelJob,
+    Catalog,
+    DeleteAsset,
+    Done,
+    Event,
+    FetchSplats,
+    GetJob,
+    ImportFile,
+    ImportUpload,
+    JobAccepted,
+    JobChanged,
+    JobList,
+    ListAssets,
+    ListJobs,
+    ListMethods,
+    ListVersions,
+    PauseJob,
+    Picture,
+    Preview,
+    RenameAsset,
+    Render,
+    ResumeJob,
+    Splats,
+    Superseded,
+    Train,
+    VersionList,
+    WatchJob,
+    Welcome,
+)
+from .things import (
+    ENDED,
+    AssetInfo,
+    FileFormat,
+    FolderCapture,
+    JobState,
+    Message,
+    MethodInfo,
+    UploadedCapture,
+    VersionInfo,
+)
+
+State = Literal["connecting", "connected", "busy", "lost", "absent", "refused", "closed"]
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+REQUEST_S = 30.0
+RETURN_S = 60.0  # a restarted backend loads for some seconds
+_LOOK_AGAIN_S = 5.0  # at a job, although no event came
+FILE_S = 3600.0  # whole files are read or written meanwhile
+Reply = TypeVar("Reply", bound=Message)
+Result = TypeVar("Result")
+
+
+class BackendMistake(Exception):
+    """The backend failed by its own mistake; its log says more."""
+
+
+class Asker(Protocol):
+    """A connection, as far as this file knows it."""
+
+    def ask(self, message: AddonToBackend) -> Future[BackendToAddon]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the backend; it goes on when this object, or the whole client, is gone."""
+
+    backend: Backend
+    id: str
+
+    def state(self) -> JobState:
+        return self.backend.job_state(self.id)
+
+    def wait(self, timeout_s: float | None = None) -> JobState:
+        """The state when the job has ended. Raises UserError when it failed, or TimeoutError."""
+        return self.backend.wait_for_job(self.id, timeout_s)
+
+    def pause(self) -> JobState:
+        return self.backend.only_job(PauseJob(job=self.id))
+
+    def resume(self) -> JobState:
+        return self.backend.only_job(ResumeJob(job=self.id))
+
+    def cancel(self, keep: bool = False) -> JobState:
+        """keep: what there is by now becomes a version of the job's asset."""
+        return self.backend.only_job(CancelJob(job=self.id, keep=keep))
+
+    def watch(self, every_s: float = 1.0) -> None:
+        """Asks for previews; they come as events, and the newest one is at hand in `backend.previews`."""
+        self.backend.request(WatchJob(job=self.id, every_s=every_s), Done)
+
+
+class Backend:
+    """A connected backend. Every call may come from any thread, and raises UserError for what the user can mend."""
+
+    def __init__(
+        self,
+        link: Asker,
+        on_event: Callable[[Event | Preview], None] | None = None,
+        on_state: Callable[[State, str], None] | None = None,
+    ) -> None:
+        self._link, self._on_event, self._on_state = link, on_event, on_state
+        self._changed = threading.Condition()
+        self._state: State = "connecting"
+        self._why = ""
+        self._heard = 0  # events, so far
+        self.welcome: Welcome | None = None
+        self.previews: dict[str, Preview] = {}  # by job, the newest
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Jobs go on."""
+        self._link.close()
+
+    # ---- connection
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def why(self) -> str:
+        """A sentence about the state: why the connection is gone, or why the backend was restarted."""
+        return self._why
+
+    def wait_until_connected(self, timeout_s: float) -> None:
+        """Raises UserError when it is refused, when there is no backend, or when it takes too long."""
+        with self._changed:
+            done = self._changed.wait_for(
+                lambda: self._state in ("connected", "busy", "absent", "refused", "closed"), timeout_s
+            )
+            if self._state in ("connected", "busy"):
+                return
+            kind = "refused" if self._state == "refused" else "connection"
+            raise UserError(kind, self._why if done and self._why else "The backend does not answer.")
+
+    def state_changed(self, state: State, why: str, welcome: Welcome | None) -> None:
+        """For the link."""
+        with self._changed:
+            if welcome is not None:
+                self.welcome = welcome
+            self._state, self._why = state, why
+            self._changed.notify_all()
+        if self._on_state is not None:
+            self._on_state(state, why)
+
+    def happened(self, event: Event | Preview) -> None:
+        """For the link."""
+        with self._changed:
+            if isinstance(event, Preview):
+                self.previews[event.job] = event
+            elif isinstance(event, JobChanged) and event.job.status in ENDED:
+                self.previews.pop(event.job.job, None)
+            self._heard += isinstance(event, JobChanged)
+            self._changed.notify_all()
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def ask(self, message: AddonToBackend) -> Future[BackendToAddon]:
+        """The answer, when it comes."""
+        return self._link.ask(message)
+
+    def request(self, message: AddonToBackend, answer: type[Reply], timeout_s: float = REQUEST_S) -> Reply:
+        """Waits for the answer, which must be of that kind."""
+        future = self._link.ask(message)
+        try:
+            said = future.result(timeout_s)
+        except TimeoutError as error:
+            future.cancel()
+            raise UserError(
+                "connection", "The backend did not answer in time.", "It may be busy; try again."
+            ) from error
+        if not isinstance(said, answer):
+            raise BackendMistake(f"The backend answered {type(said).__name__} to {type(message).__name__}.")
+        return said
+
+    # ---- jobs
+
+    def methods(self) -> tuple[MethodInfo, ...]:
+        return self.request(ListMethods(), Catalog).methods
+
+    def train(
+        self,
+        capture: Path | str,
+        name: str = "",
+        *,
+        on_progress: Progress | None = None,
+        **options: Any,
+    ) -> Job:
+        """Trains a capture folder of this machine; a backend on another machine gets a copy, but only once.
+
+        options: the fields of `Train`. on_progress: bytes sent, bytes in all.
+        """
+        folder = Path(capture).absolute()
+        if self.is_local:
+            self.request(AllowFolder(path=str(folder)), Done)
+            where = FolderCapture(path=str(folder))
+        else:
+            where = UploadedCapture(id=self.send_capture(folder, on_progress))
+        request = Train(name=name or folder.name, capture=where, **options)
+        return Job(self, self.request(request, JobAccepted).job.job)
+
+    @property
+    def is_local(self) -> bool:
+        return self.welcome is not None and self.welcome.local
+
+    def jobs(self) -> tuple[JobState, ...]:
+        return self.request(ListJobs(), JobList).jobs
+
+    def job(self, id: str) -> Job:
+        """Takes up a job again, whoever started it. Raises UserError when there is none with this id."""
+        self.job_state(id)
+        return Job(self, id)
+
+    def job_state(self, id: str) -> JobState:
+        return self.only_job(GetJob(job=id))
+
+    def only_job(self, message: GetJob | PauseJob | ResumeJob | CancelJob) -> JobState:
+        return self.request(message, JobList).jobs[0]
+
+    def wait_for_job(self, id: str, timeout_s: float | None = None) -> JobState:
+        """Waits through a restart of the backend, too. Raises UserError when the job failed, or TimeoutError."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            with self._changed:
+                heard = self._heard
+            try:
+                state = self.job_state(id)
+            except UserError as error:
+                if error.kind != "connection":
+                    raise
+                self._wait_for_return()
+                continue
+            if state.status in ENDED:
+                return _whole(state)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"job {id} is still {state.status}")
+            with self._changed:
+                self._changed.wait_for(lambda heard=heard: self._heard != heard, _LOOK_AGAIN_S)
+
+    def _wait_for_return(self) -> None:
+        """After a lost connection. Raises UserError when the backend does not come back."""
+        deadline = time.monotonic() + RETURN_S
+        with self._changed:
+            self._changed.wait_for(lambda: self._state in ("connected", "busy", "closed", "refused"), RETURN_S)
+            if self._state not in ("connected", "busy") or time.monotonic() >= deadline:
+                raise UserError("connection", self._why or "The backend did not come back.", "Start it again.")
+
+    # ---- pictures and assets
+
+    def render(self, request: Render, timeout_s: float = REQUEST_S) -> Picture | None:
+        """None when a newer request of the same stream took its place."""
+        said = self.request(request, Message, timeout_s)
+        if isinstance(said, Superseded):
+            return None
+        if not isinstance(said, Picture):
+            raise BackendMistake(f"The backend answered {type(said).__name__} to Render.")
+        return said
+
+    def assets(self) -> tuple[AssetInfo, ...]:
+        return self.request(ListAssets(), AssetList).assets
+
+    def versions(self, asset: str) -> tuple[VersionInfo, ...]:
+        return self.request(ListVersions(asset=asset), VersionList).versions
+
+    def rename(self, asset: str, name: str) -> None:
+        self.request(RenameAsset(asset=asset, name=name), Done)
+
+    def delete(self, asset: str) -> None:
+        self.request(DeleteAsset(asset=asset), Done)
+
+    def splats(self, asset: str, version: str = "") -> Splats:
+        return self.request(FetchSplats(asset=asset, version=version), Splats, FILE_S)
+
+    def import_file(self, path: Path | str, name: str = "", *, on_progress: Progress | None = None) -> AssetInfo:
+        """A splat file of this machine becomes an asset."""
+        path = Path(path).absolute()
+        if self.is_local:
+            self.request(AllowFolder(path=str(path.parent)), Done)
+            answer = self.request(ImportFile(path=str(path), name=name), AssetList, FILE_S)
+        else:
+            upload = self.send_file(path, on_progress)
+            request = ImportUpload(upload=upload, file_name=path.name, name=name)
+            answer = self.request(request, AssetList, FILE_S)
+        return answer.assets[0]
+
+    # ---- files
+
+    def send_file(self, path: Path, on_progress: Progress | None = None) -> str:
+        """Sends a file, or what is missing of it. Returns the SHA-256 that names it from now on."""
+        return transfer.send_file(self, path, on_progress or _nobody)
+
+    def send_capture(self, folder: Path, on_progress: Progress | None = None) -> str:
+        """Sends a capture folder, or what is missing of it. Returns its id."""
+        return transfer.send_capture(self, folder, on_progress or _nobody)
+
+    def fetch_file(
+        self, asset: str, version: str, path: Path, format: FileFormat = "ply", on_progress: Progress | None = None
+    ) -> None:
+        """Writes a version of an asset to a file of this machine, whole or not at all."""
+        transfer.fetch_file(self, asset, version, path, format, on_progress or _nobody)
+
+    def again_when_back(self, action: Callable[[], Result]) -> Result:
+        """Does something that may be done again, until the connection holds. Raises UserError when it stays away."""
+        while True:
+            try:
+                return action()
+            except UserError as error:
+                if error.kind != "connection":
+                    raise
+                self._wait_for_return()
+
+
+def _nobody(_done: int, _all: int) -> None:
+    pass
+
+
+def _whole(state: JobState) -> JobState:
+    failure = state.failure
+    if failure is None:
+        return state
+    if failure.kind == "mistake":
+        raise BackendMistake(failure.message)
+    raise UserError(failure.kind, failure.message, failure.hint, failure.fix)

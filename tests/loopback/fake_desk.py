@@ -1,0 +1,225 @@
+"""A desk without torch: its jobs count steps, its pictures are grey, and it can be told to be slow or to break."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from shared_protocol.errors import UserError
+from shared_protocol.messages import (
+    AssetChanged,
+    AssetRemoved,
+    Catalog,
+    Event,
+    JobChanged,
+    JobProgress,
+    Picture,
+    Preview,
+    Render,
+    Splats,
+    Train,
+)
+from shared_protocol.schema import Setting
+from shared_protocol.things import ENDED, AssetInfo, JobState, MethodInfo, VersionInfo
+
+METHOD = MethodInfo(
+    id="counting",
+    category="training",
+    label="Counting",
+    help="Counts.",
+    settings=(Setting(name="pace", kind="number", label="Pace", help="Steps a second.", default=100.0),),
+)
+
+
+def made_splats(count: int, value: float = 0.5) -> Splats:
+    shapes = {"means": (3,), "quats": (4,), "log_scales": (3,), "opacity_logits": (), "sh": (16, 3)}
+    return Splats(**{name: np.full((count, *shape), value, np.float32) for name, shape in shapes.items()})
+
+
+class FakeDesk:
+    device = "cpu"
+
+    def __init__(self, workspace: Path, on_event: Callable[[Event], None], *, splats: int = 10) -> None:
+        self.workspace, self._on_event, self._splats = workspace, on_event, splats
+        workspace.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._jobs: dict[str, JobState] = {}
+        self._assets: dict[str, AssetInfo] = {}
+        self._captures: set[str] = set()
+        self._wishes: dict[str, str] = {}
+        self.held: threading.Event | None = None  # while it is clear, pictures wait for it
+        self.drawn: list[Render] = []
+        self.trained: list[Train] = []
+        self.closed = False
+
+    # ---- jobs
+
+    @property
+    def is_idle(self) -> bool:
+        return all(job.status in ENDED or job.status == "paused" for job in self._jobs.values())
+
+    def step_age(self) -> float | None:
+        return None if self.is_idle else 0.01
+
+    def methods(self) -> Catalog:
+        return Catalog(methods=(METHOD,))
+
+    def jobs(self) -> tuple[JobState, ...]:
+        return tuple(self._jobs.values())
+
+    def job(self, job: str) -> JobState:
+        if job not in self._jobs:
+            raise UserError("not_found", f"There is no job '{job}'.", "See the list of jobs.")
+        return self._jobs[job]
+
+    def submit(self, request: Train) -> JobState:
+        self.trained.append(request)
+        if request.method == "mistake":
+            raise ZeroDivisionError("the fake desk was told to make a mistake")
+        number = next(self._numbers)
+        state = JobState(
+            job=f"job-{number}",
+            name=request.name,
+            method=METHOD.id,
+            status="running",
+            asset=f"asset-{number}",
+            steps=request.steps or 1000,
+        )
+        self._assets[state.asset] = AssetInfo(asset=state.asset, name=request.name, head="v1", job=state.job)
+        self._tell(state)
+        threading.Thread(target=self._count, args=(state.job, request.settings.get("pace", 100)), daemon=True).start()
+        return state
+
+    def _count(self, job: str, pace: float) -> None:
+        while not self.closed:
+            time.sleep(1 / pace)
+            with self._lock:
+                state, wish = self._jobs[job], self._wishes.pop(job, "")
+                if wish in ("cancelled", "stopped", "paused", "running"):
+                    state = msgspec.structs.replace(state, status=wish)
+                elif state.status == "running":
+                    done = state.step + 1 >= state.steps
+                    status = "finished" if done else "running"
+                    state = msgspec.structs.replace(state, step=state.step + 1, status=status)
+                self._jobs[job] = state
+            if wish or state.status in ENDED:
+                self._on_event(JobChanged(job=state))
+            elif state.status == "running":
+                self._on_event(JobProgress(job=job, stage="Counting", step=state.step, steps=state.steps))
+            if state.status in ENDED:
+                return
+
+    def _tell(self, state: JobState) -> JobState:
+        with self._lock:
+            self._jobs[state.job] = state
+        self._on_event(JobChanged(job=state))
+        return state
+
+    def _wish(self, job: str, status: str) -> JobState:
+        self.job(job)
+        with self._lock:
+            self._wishes[job] = status
+        return self._jobs[job]
+
+    def pause(self, job: str) -> JobState:
+        return self._wish(job, "paused")
+
+    def resume(self, job: str) -> JobState:
+        return self._wish(job, "running")
+
+    def cancel(self, job: str, keep: bool) -> JobState:
+        return self._wish(job, "stopped" if keep else "cancelled")
+
+    def snapshot(self, job: str) -> Future[Preview]:
+        state = self.job(job)
+        future: Future[Preview] = Future()
+        future.set_result(Preview(job=job, step=state.step, splats=made_splats(self._splats, float(state.step))))
+        return future
+
+    # ---- assets and pictures
+
+    def assets(self) -> tuple[AssetInfo, ...]:
+        return tuple(self._assets.values())
+
+    def _asset(self, asset: str) -> AssetInfo:
+        if asset not in self._assets:
+            raise UserError("not_found", f"There is no asset '{asset}'.", "See the list of assets.")
+        return self._assets[asset]
+
+    def versions(self, asset: str) -> tuple[VersionInfo, ...]:
+        return (VersionInfo(version=self._asset(asset).head, asset=asset),)
+
+    def rename(self, asset: str, name: str) -> AssetInfo:
+        self._assets[asset] = msgspec.structs.replace(self._asset(asset), name=name)
+        self._on_event(AssetChanged(asset=self._assets[asset]))
+        return self._assets[asset]
+
+    def delete(self, asset: str) -> None:
+        self._asset(asset)
+        del self._assets[asset]
+        self._on_event(AssetRemoved(asset=asset))
+
+    def bake(self, asset: str, version: str) -> Splats:
+        self._asset(asset)
+        return made_splats(self._splats)
+
+    def import_file(self, path: Path, name: str) -> AssetInfo:
+        content = path.read_bytes()
+        asset = f"asset-{next(self._numbers)}"
+        (self.workspace / f"{asset}.bytes").write_bytes(content)
+        self._assets[asset] = AssetInfo(asset=asset, name=name, head="v1", bytes=len(content))
+        return self._assets[asset]
+
+    def export_file(self, asset: str, version: str, path: Path) -> None:
+        self._asset(asset)
+        path.write_bytes((self.workspace / f"{asset}.bytes").read_bytes())
+
+    def render(self, request: Render) -> Future[Picture]:
+        for thing in request.objects:
+            self._asset(thing.asset)
+        future: Future[Picture] = Future()
+        if self.held is None:
+            future.set_result(self._draw(request))
+        else:
+            threading.Thread(target=self._draw_later, args=(request, future, self.held), daemon=True).start()
+        return future
+
+    def _draw_later(self, request: Render, future: Future[Picture], held: threading.Event) -> None:
+        held.wait(10)
+        if future.set_running_or_notify_cancel():
+            future.set_result(self._draw(request))
+
+    def _draw(self, request: Render) -> Picture:
+        self.drawn.append(request)
+        size = (request.camera.height, request.camera.width)
+        depth = np.ones(size, np.float32) if request.depth else None
+        return Picture(color=np.full((*size, 4), 128, request.pixels), depth=depth)
+
+    # ---- captures
+
+    def capture(self, id: str) -> bool:
+        return id in self._captures
+
+    def capture_begin(self, id: str, name: str) -> Path:
+        folder = self.workspace / "captures" / id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def capture_done(self, id: str) -> None:
+        self._captures.add(id)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
