@@ -41,6 +41,8 @@ class CaptureStore:
     def complete(self, capture: str) -> CaptureCard:
         """Everything is there: from now on the capture can be trained on, and nothing in it changes."""
         incoming, target = self._workspace.incoming_folder(capture), self._workspace.capture_folder(capture)
+        if self.is_complete(capture):
+            return self._workspace.find(CaptureCard, capture, "capture")
         if not incoming.is_dir() and not target.is_dir():
             raise UserError("not_found", "Nothing of this capture was sent.", "Begin it anew.")
         if incoming.is_dir():

@@ -37,7 +37,7 @@ class SplatDelta:
         for name in CLOUD_FIELDS:
             old, new = getattr(kept, name), getattr(after, name)[: len(kept)]
             # By bits: NaN equals itself, and 0 differs from -0.
-            differs = (_bits(old) != _bits(new)).reshape(len(kept), -1).any(axis=1)
+            differs = (_bits(old) != _bits(new)).any(axis=tuple(range(1, old.ndim)))
             if differs.any():
                 rows[name] = np.flatnonzero(differs)
                 values[name] = new[differs]

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from backend.store.assets import AssetStore, remove_empty_folders
-from backend.store.cards import AssetCard, HolderCard, JobCard, VersionCard
+from backend.store.cards import AssetCard, HolderCard, JobCard, VersionCard, damaged
 from backend.store.workspace import Workspace
 from shared_protocol.things import ENDED
 
@@ -76,13 +76,15 @@ def _unreachable_versions(workspace: Workspace, now: float) -> list[tuple[AssetC
             waiting.append(base)
         reached.add(base)
     by_id = {asset.id: asset for asset in assets}
-    unknown = AssetCard(id="", created=0.0, name="a lost asset")
-    return [(by_id.get(v.asset, unknown), v) for v in versions.values() if v.id not in reached]
+    # Where the card of an asset or of a holder is damaged, nobody knows what is still wanted.
+    if any(damaged(workspace.folder / "holders", "*.json")):
+        return []
+    return [(by_id[v.asset], v) for v in versions.values() if v.id not in reached and v.asset in by_id]
 
 
 def _empty_assets(workspace: Workspace, now: float, going: set[str]) -> list[AssetCard]:
-    """Assets without a version that no job will give one any more."""
-    busy = {job.asset for job in workspace.catalogue.all(JobCard) if job.status not in ENDED}
+    """Assets without a version that no job will give one any more; a job that failed can be resumed."""
+    busy = {job.asset for job in workspace.catalogue.all(JobCard) if job.status not in ("finished", "cancelled")}
     kept = {version.asset for version in workspace.catalogue.all(VersionCard) if version.id not in going}
     return [
         asset

@@ -12,6 +12,7 @@ holders/HOLDER.json                       who can still reach which versions
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ from backend.store.cards import (
 from backend.store.catalogue import Catalogue
 from backend.store.folder_lock import FolderLock
 from shared_protocol.errors import UserError
+
+log = logging.getLogger(__name__)
 
 _MARK = "workspace.json"
 _FORMAT = 1
@@ -140,6 +143,8 @@ class Workspace:
             try:
                 card = read_card(path)
             except UserError as error:
+                log.warning("%s", error)
+                known[key] = stamp
                 if problems is not None:
                     problems.append(error)
                 continue
@@ -148,7 +153,7 @@ class Workspace:
             elif problems is not None:
                 problems.append(UserError("bad_input", f"'{path}' describes something else than its name says."))
         self.catalogue.put_all(changed)
-        self.catalogue.forget(known)  # what is left has no file any more
+        self.catalogue.forget(known)  # what is left has no file any more, or a damaged one
         return len(changed) + len(known)
 
     def _card_files(self) -> Iterator[tuple[type[AnyCard], Path, int]]:
