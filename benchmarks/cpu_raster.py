@@ -95,13 +95,15 @@ def _ours(*scene: torch.Tensor) -> Callable[[], None]:
     with torch.no_grad():
         projected = rasterize.Project.apply(means, quats, scales, None, opacities, None, None, cameras, options)
     means2d, depths, conics, effective, _, radii, ellipses, _ = projected
-    features, background = colors[None], np.zeros((1, 3), np.float32)
+    distances, features, background = depths.numpy(), colors[None], np.zeros((1, 3), np.float32)
 
     def run() -> None:
         leaves = [t.detach().requires_grad_() for t in (means2d, conics, effective, features)]
-        boxes, centres, distances, outlines = (t[0].numpy() for t in (radii, means2d, depths, ellipses))
-        tiles = bin_splats(boxes, centres, distances, outlines, width, height)
-        pictures, _ = rasterize.Blend.apply(*leaves, ellipses.numpy(), [tiles], background, options, None)
+        boxes, centres, nearness, outlines = (t[0].numpy() for t in (radii, means2d, depths, ellipses))
+        tiles = bin_splats(boxes, centres, nearness, outlines, width, height)
+        pictures, _ = rasterize.Blend.apply(
+            *leaves, ellipses.numpy(), [tiles], background, options, None, distances, None
+        )
         pictures.backward(weights[None])
 
     return run
