@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from backend.splats.representation import Representation
+if TYPE_CHECKING:  # the command starts without torch
+    from backend.splats.representation import Representation
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from backend.splats.representation import Representation
+if TYPE_CHECKING:  # the command starts without torch
+    from backend.splats.representation import Representation
 
 
 class Cancelled(Exception):
