@@ -24,6 +24,9 @@ resolution_option = click.option(
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="How many processor cores to use.  [default: all]"
 )
+workspace_option = click.option(
+    "--workspace", type=PATH, help="Where assets, captures and jobs are kept.  [default: a folder of the user]"
+)
 antialiased_option = click.option(
     "--antialiased", is_flag=True, help="Draw small splats fainter instead of larger, if they were trained so."
 )

@@ -163,6 +163,10 @@ class Workspace:
                     yield card_type, path, _stamp(path)
 
 
+def is_workspace(folder: Path) -> bool:
+    return (folder / _MARK).is_file()
+
+
 def _id_of(path: Path) -> str:
     return path.stem if path.parent.name in ("versions", "holders") else path.parent.name
 
