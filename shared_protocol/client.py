@@ -190,6 +190,17 @@ class Link:
 
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._stay_connected(context)
+        finally:
+            context.term()
+            self._closing.set()
+            self._on_state("closed", "", None)
+            self._fail_all("The connection to the backend is closed.")
+            self._ears.close()
+            self._mouth.close()
+
+    def _stay_connected(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         why = ""
         while not self._closing.is_set():
             try:
@@ -204,11 +215,6 @@ class Link:
                 self._on_state("lost", why, None)
             self._fail_all(why or "The connection to the backend is closed.")
             self._closing.wait(_RETRY_S)
-        context.term()
-        self._on_state("closed", "", None)
-        self._fail_all("The connection to the backend is closed.")
-        self._ears.close()
-        self._mouth.close()
 
     def _fail_all(self, why: str) -> None:
         with self._lock:
@@ -223,7 +229,8 @@ class Link:
         """Returns when the link closes. Raises _LostError or UserError."""
         welcome = self._say_hello(wire)
         self._on_state("connected", " ".join(welcome.ended[-1:]), welcome)
-        beaten, beat, is_busy = time.monotonic(), None, False
+        beaten, is_busy = time.monotonic(), False
+        beat: Future[BackendToAddon] | None = None
         while not self._closing.is_set():
             self._send_asked(wire)
             for frames in wire.wait(self._ears):
@@ -315,13 +322,19 @@ class _Wire:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], target: Target) -> None:
         self._has_keys = target.keys is not None
-        self._sockets = {lane: self._socket(context, target) for lane in ("control", "bulk")}
+        self._sockets = {lane: context.socket(zmq.DEALER) for lane in ("control", "bulk")}
         self._waiting: dict[str, deque[list[Buffer]]] = {lane: deque() for lane in self._sockets}
         wanted = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         wanted |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
         self._monitors = [s.get_monitor_socket(wanted) for s in self._sockets.values()]
-        self._sockets["control"].connect(target.control)
-        self._sockets["bulk"].connect(target.bulk)
+        try:
+            for lane, endpoint in (("control", target.control), ("bulk", target.bulk)):
+                _set_up(self._sockets[lane], target)
+                self._sockets[lane].connect(endpoint)
+        except (zmq.ZMQError, ValueError) as error:
+            self.__exit__()
+            message = f"'{target.control}' cannot be connected to: {error}."
+            raise UserError("bad_input", message, "Check the address and the key file.") from error
 
     def __enter__(self) -> _Wire:
         return self
@@ -377,19 +390,17 @@ class _Wire:
         hint = "Ask for a new key file: splatwright keys make NAME" if self._has_keys else "Start the backend again."
         raise UserError("refused", "The backend did not let this client in.", hint)
 
-    def _socket(self, context: zmq.Context[zmq.Socket[bytes]], target: Target) -> zmq.Socket[bytes]:
-        wire = context.socket(zmq.DEALER)
-        wire.set_hwm(_HIGH_WATER_MARK)
-        wire.set(zmq.IPV6, 1)
-        wire.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection that may never be
-        wire.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-        wire.set(zmq.HEARTBEAT_TIMEOUT, _GONE_MS)
-        wire.set(zmq.LINGER, 0)
-        if target.keys is None:
-            wire.set(zmq.PLAIN_USERNAME, PLAIN_USER.encode())
-            wire.set(zmq.PLAIN_PASSWORD, target.token.encode())
-        else:
-            wire.set(zmq.CURVE_SERVERKEY, target.keys.server_public.encode())
-            wire.set(zmq.CURVE_PUBLICKEY, target.keys.client_public.encode())
-            wire.set(zmq.CURVE_SECRETKEY, target.keys.client_secret.encode())
-        return wire
+
+def _set_up(wire: zmq.Socket[bytes], target: Target) -> None:
+    wire.set_hwm(_HIGH_WATER_MARK)
+    wire.set(zmq.IPV6, 1)
+    wire.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection that may never be
+    wire.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+    wire.set(zmq.HEARTBEAT_TIMEOUT, _GONE_MS)
+    if target.keys is None:
+        wire.set(zmq.PLAIN_USERNAME, PLAIN_USER.encode())
+        wire.set(zmq.PLAIN_PASSWORD, target.token.encode())
+    else:
+        wire.set(zmq.CURVE_SERVERKEY, target.keys.server_public.encode())
+        wire.set(zmq.CURVE_PUBLICKEY, target.keys.client_public.encode())
+        wire.set(zmq.CURVE_SECRETKEY, target.keys.client_secret.encode())

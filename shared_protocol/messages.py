@@ -298,7 +298,7 @@ class DownloadChunk(Message, frozen=True):
     download: Identifier
     offset: Count
     data: Array  # uint8 [bytes]
-    sha256: Sha256 | Literal[""] = ""  # of the whole file, with its last chunk
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""  # of the whole file, with its last chunk
 
 
 # ---- from the backend: frames

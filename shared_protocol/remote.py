@@ -63,6 +63,7 @@ State = Literal["connecting", "connected", "busy", "lost", "absent", "refused", 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 REQUEST_S = 30.0
 RETURN_S = 60.0  # a restarted backend loads for some seconds
+_MOST_RETURNS = 20
 _LOOK_AGAIN_S = 5.0  # at a job, although no event came
 FILE_S = 3600.0  # whole files are read or written meanwhile
 Reply = TypeVar("Reply", bound=Message)
@@ -328,13 +329,14 @@ class Backend:
 
     def again_when_back(self, action: Callable[[], Result]) -> Result:
         """Does something that may be done again, until the connection holds. Raises UserError when it stays away."""
-        while True:
+        for _ in range(_MOST_RETURNS):
             try:
                 return action()
-            except UserError as error:
+            except UserError as error:  # "connection" is also what a new backend says of things the old one knew
                 if error.kind != "connection":
                     raise
                 self._wait_for_return()
+        return action()
 
 
 def _nobody(_done: int, _all: int) -> None:

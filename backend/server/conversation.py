@@ -14,7 +14,15 @@ from backend.server.allowed_folders import AllowedFolders
 from backend.server.answers import Answers, FileRequest, QuickRequest
 from backend.server.frames import Frames
 from backend.server.seam import Desk
-from backend.server.sessions import FORGOTTEN_AFTER_S, MOST_CREDIT, MOST_SESSIONS, Lane, Session, SessionBook
+from backend.server.sessions import (
+    ASKED_AFTER_S,
+    FORGOTTEN_AFTER_S,
+    MOST_CREDIT,
+    MOST_SESSIONS,
+    Lane,
+    Session,
+    SessionBook,
+)
 from backend.server.transfers import TransferRequest, Transfers
 from backend.server.workers import attempt
 from shared_protocol.codec import Buffer, UnreadableError, backend_codec
@@ -156,6 +164,9 @@ class Conversation:
             if now - session.heard > FORGOTTEN_AFTER_S:
                 self._close(session)
                 continue
+            if now - session.heard > ASKED_AFTER_S and now - session.asked > ASKED_AFTER_S:
+                session.asked = now
+                self._ask_whether_there(session)
             self._frames.tick(session, now)
             self._send_waiting(session)
 
@@ -171,6 +182,9 @@ class Conversation:
         if before is not None:
             self._close(before)
         if len(self._sessions) >= MOST_SESSIONS:
+            for session in self._sessions:
+                self._ask_whether_there(session)
+        if len(self._sessions) >= MOST_SESSIONS:
             message = f"The backend serves {MOST_SESSIONS} clients already."
             self._reply("control", peer, id, Failed(kind="refused", message=message, hint="End one of them."))
             return
@@ -185,6 +199,15 @@ class Conversation:
         )
         self._say(session, id, welcome)
 
+    def _ask_whether_there(self, session: Session) -> None:
+        """Forgets the client if its connection is gone, which only shows when something is sent."""
+        if not session.said:
+            self._say(session, 0, self._alive())
+
+    def _alive(self) -> Alive:
+        age = self._desk.step_age()
+        return Alive(busy=age is not None, step_age_s=age)
+
     def _join(self, peer: bytes, id: int, join: JoinBulk) -> None:
         session = self._sessions.join(join.session, peer)
         if session is None:
@@ -196,8 +219,7 @@ class Conversation:
     def _answer(self, session: Session, id: int, message: AddonToBackend) -> None:
         match message:
             case Beat():
-                age = self._desk.step_age()
-                self._say(session, id, Alive(busy=age is not None, step_age_s=age))
+                self._say(session, id, self._alive())
             case GrantFrames():
                 session.credit = min(session.credit + message.count, MOST_CREDIT)
                 self._frames.tick(session, time.monotonic())

@@ -74,7 +74,7 @@ class Incoming:
         if upload is None:
             if self.has(chunk.upload):
                 return ChunkTaken(upload=chunk.upload, offset=(self._folder / chunk.upload).stat().st_size)
-            raise UserError("not_found", "This upload is not open.", "Open it again; it goes on where it was.")
+            raise UserError("connection", "This upload is not open.", "Open it again; it goes on where it was.")
         data = chunk.data
         if data.dtype != np.uint8 or data.ndim != 1 or not 0 < len(data) <= CHUNK_BYTES:
             raise UserError("bad_input", f"A chunk must hold 1 to {CHUNK_BYTES} bytes.")

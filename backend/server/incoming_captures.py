@@ -99,7 +99,7 @@ class IncomingCaptures:
     def _open(self, id: str) -> _Capture:
         capture = self._captures.get(id)
         if capture is None:
-            raise UserError("not_found", "This capture is not being sent.", "Begin again; what is here is kept.")
+            raise UserError("connection", "This capture is not being sent.", "Begin again; what is here is kept.")
         return capture
 
 

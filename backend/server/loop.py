@@ -51,12 +51,13 @@ class _Line:
 class Server:
     """Serves one desk on two sockets until it is asked to end."""
 
-    def __init__(self, sockets: Sockets, *, allowed: Sequence[Path] = (), ended: tuple[str, ...] = ()) -> None:
-        self._sockets = sockets
+    def __init__(self, *, allowed: Sequence[Path] = (), ended: tuple[str, ...] = ()) -> None:
+        """allowed: folders that clients may name. ended: why earlier working processes ended."""
         self._mailbox = Mailbox()
         self._workers = [Worker(name, self._mailbox) for name in ("desk", "chunks", "files")]
         self._allowed, self._ended = allowed, ended
         self._conversation: Conversation | None = None
+        self._sockets: Sockets | None = None
         self._running = True
 
     def on_event(self, event: Event) -> None:
@@ -71,15 +72,16 @@ class Server:
         """Ends the loop; from any thread."""
         self.post(self._stop)
 
-    def run(self, desk: Desk, on_tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, desk: Desk, sockets: Sockets, on_tick: Callable[[], None] = lambda: None) -> None:
         """Returns when `end` was called. on_tick: called a few times a second."""
-        local = self._sockets.address.is_loopback
+        self._sockets = sockets
+        local = sockets.address.is_loopback
         folders = AllowedFolders([desk.workspace, *self._allowed], may_grow=local)
         conversation = self._conversation = Conversation(
-            desk, _Line(self._sockets), Threads(*self._workers), folders, Terms(local, self._ended), self.post
+            desk, _Line(sockets), Threads(*self._workers), folders, Terms(local, self._ended), self.post
         )
         poller = zmq.Poller()
-        for waited_for in (self._sockets.questions, self._sockets.control, self._sockets.bulk, self._mailbox):
+        for waited_for in (sockets.questions, sockets.control, sockets.bulk, self._mailbox):
             poller.register(waited_for, zmq.POLLIN)
         due = 0.0
         while self._running:
@@ -90,28 +92,29 @@ class Server:
                 due = now + _TICK_S
             wait_s = _RETRY_S if conversation.blocked else max(due - now, 0)
             if poller.poll(int(1000 * wait_s) + 1):
-                self._answer_the_door()
+                self._answer_the_door(sockets)
                 # Control first: what waits there is small and in a hurry.
-                self._read("control", self._sockets.control, conversation)
+                self._read("control", sockets.control, conversation)
                 self._mailbox.make_calls()
-                self._read("bulk", self._sockets.bulk, conversation)
+                self._read("bulk", sockets.bulk, conversation)
 
     def close(self) -> None:
         """After `run`, once the desk is closed: sends what is still to be sent, and frees everything."""
         for worker in self._workers:
             worker.end(_ENDING_S)
         self._mailbox.make_calls()
-        self._sockets.close()
+        if self._sockets is not None:
+            self._sockets.close()
         self._mailbox.close()
 
     def _stop(self) -> None:
         self._running = False
 
-    def _answer_the_door(self) -> None:
+    def _answer_the_door(self, sockets: Sockets) -> None:
         with contextlib.suppress(zmq.Again):
             while True:
-                question = self._sockets.questions.recv_multipart(zmq.DONTWAIT)
-                self._sockets.questions.send_multipart(door.answer(question, self._sockets.lock))
+                question = sockets.questions.recv_multipart(zmq.DONTWAIT)
+                sockets.questions.send_multipart(door.answer(question, sockets.lock))
 
     def _read(self, lane: Lane, socket: zmq.Socket[bytes], conversation: Conversation) -> None:
         with contextlib.suppress(zmq.Again):

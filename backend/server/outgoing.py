@@ -56,7 +56,7 @@ class Outgoing:
     def chunk(self, session: str, request: WantChunk) -> DownloadChunk:
         download = self._downloads.get((session, request.download))
         if download is None:
-            raise UserError("not_found", "This download is not open.", "Open it again.")
+            raise UserError("connection", "This download is not open.", "Open it again.")
         if request.offset >= max(download.size, 1):
             raise UserError("bad_input", f"The file has {download.size} bytes, none at {request.offset}.")
         data = np.fromfile(download.path, np.uint8, CHUNK_BYTES, offset=request.offset)

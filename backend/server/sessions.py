@@ -17,6 +17,7 @@ Lane = Literal["control", "bulk"]
 MOST_SESSIONS = 32
 MOST_WAITING = 1000  # messages to a client that does not read
 MOST_CREDIT = 16
+ASKED_AFTER_S = 5.0  # of silence; a client says something every two seconds
 FORGOTTEN_AFTER_S = 60.0
 
 
@@ -35,6 +36,7 @@ class Session:
     client: str
     control: bytes  # the connection
     heard: float  # when something last came from it
+    asked: float = 0.0  # when it was last asked whether it is there
     bulk: bytes | None = None
     credit: int = 0
     said: dict[Hashable, tuple[int, Message]] = field(default_factory=dict)  # for control, oldest first

@@ -26,14 +26,14 @@ class Serving:
     def __init__(self, workspace: Path, *, address: Address | None = None, keys: KeyFolder | None = None, **desk: int):
         keys = keys or KeyFolder(workspace.parent / "keys")
         self.sockets = listen(address or Address(), token=TOKEN, keys=keys)
-        self.server = Server(self.sockets)
+        self.server = Server()
         self.desk = FakeDesk(workspace, self.server.on_event, **desk)
         self.target = Target(
             control=self.sockets.address.endpoint(self.sockets.address.control_port),
             bulk=self.sockets.address.endpoint(self.sockets.address.bulk_port),
             token=TOKEN,
         )
-        self._thread = threading.Thread(target=self.server.run, args=(self.desk,), daemon=True)
+        self._thread = threading.Thread(target=self.server.run, args=(self.desk, self.sockets), daemon=True)
         self._thread.start()
 
     @property
@@ -41,6 +41,8 @@ class Serving:
         return self._thread.is_alive()
 
     def close(self) -> None:
+        if self.desk.closed:
+            return
         self.server.end()
         self._thread.join(10)
         assert not self._thread.is_alive(), "the server does not end"
