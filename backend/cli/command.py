@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli import doctor, evaluate, info, methods, pose, render, train
+from backend.cli import doctor, evaluate, gc, info, keys, methods, pose, render, serve, train
 from backend.cli.terminal import say
 from backend.machine import splatwright_version
 from shared_protocol.errors import UserError
@@ -46,7 +46,18 @@ def splatwright() -> None:
     """Turn photos into Gaussian splats, measure them and render them."""
 
 
-for _verb in (train.train, pose.pose, evaluate.evaluate, render.render, info.info, methods.methods, doctor.doctor):
+for _verb in (
+    train.train,
+    pose.pose,
+    evaluate.evaluate,
+    render.render,
+    info.info,
+    serve.serve,
+    keys.keys,
+    gc.gc,
+    methods.methods,
+    doctor.doctor,
+):
     splatwright.add_command(_verb)
 
 
