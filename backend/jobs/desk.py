@@ -114,7 +114,11 @@ class Desk:
     def submit(self, wish: Train) -> JobState:
         """Its asset is there at once and can be drawn from the first step on."""
         card = self._training.accept(wish)
-        state = self._queue.submit(card)
+        try:
+            state = self._queue.submit(card)
+        except UserError:
+            self._assets.discard(card.asset)
+            raise
         self._asset_changed(card.asset)
         return state
 

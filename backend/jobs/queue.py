@@ -188,7 +188,7 @@ class JobQueue:
                 if job in self._waiting:
                     self._waiting.remove(job)
                 card = self._put(card, status="cancelled")
-                self._work.discard(card)
+                self._discard(card)
             return self._state(card)
 
     def checkpoints_of(self, card: JobCard) -> Path:
@@ -231,7 +231,7 @@ class JobQueue:
             self._work.over(card)
             self._running = None
             if card.status == "cancelled" or changes.get("status") == "cancelled":
-                self._work.discard(card)
+                self._discard(card)
                 if card.status != "cancelled":
                     self._put(card, status="cancelled")
             elif changes:
@@ -312,6 +312,13 @@ class JobQueue:
         self._cards[card.id] = card
         self._tell(JobChanged(job=self._state(card)))
         return card
+
+    def _discard(self, card: JobCard) -> None:
+        """What cannot be removed now is left for the next collection; it must not stop the other jobs."""
+        try:
+            self._work.discard(card)
+        except (OSError, UserError) as error:
+            log.error("What the job %s left could not be removed: %s", card.id, error)
 
     def _tell_in_order(self, event: Event) -> None:
         with self._changed:
