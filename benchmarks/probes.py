@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +28,7 @@ def load(name: str, *arguments: str) -> ModuleType:
         sys.path.insert(0, folder)  # they import each other by name, and numba finds its cached kernels by it
     before, sys.argv = sys.argv, [name, *arguments]
     try:
-        return importlib.import_module(name)
+        with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):  # some write pictures where they run
+            return importlib.import_module(name)
     finally:
         sys.argv = before
