@@ -126,6 +126,14 @@ class DeleteAsset(Message, frozen=True):
     asset: Identifier
 
 
+class HoldVersions(Message, frozen=True):
+    """From now on a saved file, or an open session by undo, reaches these versions; none = it reaches nothing."""
+
+    kind: Literal["file", "session"]
+    holder: PathText  # the file's path, or a name for the session
+    versions: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)]
+
+
 class ImportFile(Message, frozen=True):
     path: PathText
     name: Name = ""  # "" = the file's
@@ -374,6 +382,7 @@ Request = (
     | ListVersions
     | RenameAsset
     | DeleteAsset
+    | HoldVersions
     | ImportFile
     | ImportUpload
     | ExportFile

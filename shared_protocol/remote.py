@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from .messages import (
     Event,
     FetchSplats,
     GetJob,
+    HoldVersions,
     ImportFile,
     ImportUpload,
     JobAccepted,
@@ -295,6 +296,10 @@ class Backend:
 
     def delete(self, asset: str) -> None:
         self.request(DeleteAsset(asset=asset), Done)
+
+    def hold(self, kind: Literal["file", "session"], holder: str, versions: Sequence[str]) -> None:
+        """Keeps these versions while the file or session reaches them, and no others that it held before."""
+        self.request(HoldVersions(kind=kind, holder=holder, versions=tuple(versions)), Done)
 
     def splats(self, asset: str, version: str = "") -> Splats:
         return self.request(FetchSplats(asset=asset, version=version), Splats, FILE_S)

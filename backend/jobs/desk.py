@@ -161,11 +161,11 @@ class Desk:
         self._asset_removed(asset)
 
     def hold(self, kind: HolderKind, name: str, versions: tuple[str, ...]) -> None:
-        """A saved file or an open session reaches these versions and no others from now on."""
-        self._holders.hold(kind, name, versions)
-
-    def release(self, kind: HolderKind, name: str) -> None:
-        self._holders.release(kind, name)
+        """A saved file or an open session reaches these versions from now on; none = nothing any more."""
+        if versions:
+            self._holders.hold(kind, name, versions)
+        else:
+            self._holders.release(kind, name)
 
     def bake(self, asset: str, version: str = "") -> Splats:
         return _splats(self._assets.read(self._assets.version(asset, version)))

@@ -19,6 +19,7 @@ from shared_protocol.messages import (
     Done,
     ExportFile,
     GetJob,
+    HoldVersions,
     ImportFile,
     ImportUpload,
     JobAccepted,
@@ -48,6 +49,7 @@ QuickRequest = (
     | ListVersions
     | RenameAsset
     | DeleteAsset
+    | HoldVersions
 )
 FileRequest = ImportFile | ImportUpload | ExportFile
 
@@ -85,6 +87,9 @@ class Answers:
                 return Done()
             case DeleteAsset():
                 self._desk.delete(request.asset)
+                return Done()
+            case HoldVersions():
+                self._desk.hold(request.kind, request.holder, request.versions)
                 return Done()
             case _:
                 assert_never(request)

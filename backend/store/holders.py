@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from backend.store.cards import HolderCard, VersionCard
+from backend.store.cards import HolderCard
 from backend.store.workspace import Workspace
 
 HolderKind = Literal["file", "session"]
@@ -20,11 +20,8 @@ class Holders:
         self._workspace = workspace
 
     def hold(self, kind: HolderKind, name: str, versions: Iterable[str]) -> HolderCard:
-        """From now on this holder reaches just these versions. Raises UserError for one that is not here."""
-        named = sorted(set(versions))
-        for version in named:
-            self._workspace.find(VersionCard, version, "version")
-        return self._keep(kind, name, named)
+        """From now on this holder reaches just these versions; one that is not here may come with another file."""
+        return self._keep(kind, name, sorted(set(versions)))
 
     def add(self, kind: HolderKind, name: str, version: str) -> None:
         """This holder reaches one version more."""

@@ -59,6 +59,7 @@ class FakeDesk:
         self.held: threading.Event | None = None  # while it is clear, pictures wait for it
         self.drawn: list[Render] = []
         self.trained: list[Train] = []
+        self.held_versions: dict[tuple[str, str], tuple[str, ...]] = {}
         self.closed = False
 
     # ---- jobs
@@ -167,6 +168,9 @@ class FakeDesk:
         self._asset(asset)
         del self._assets[asset]
         self._on_event(AssetRemoved(asset=asset))
+
+    def hold(self, kind: str, holder: str, versions: tuple[str, ...]) -> None:
+        self.held_versions[kind, holder] = versions
 
     def bake(self, asset: str, version: str) -> Splats:
         self._asset(asset)

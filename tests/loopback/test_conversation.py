@@ -180,6 +180,13 @@ def test_assets_are_renamed_and_deleted(backend: Backend, capture: Path) -> None
     assert backend.assets() == ()
 
 
+def test_versions_are_held_for_a_file_and_let_go(serving, backend: Backend) -> None:
+    backend.hold("file", "/home/me/a.blend", ["v1", "v2"])
+    backend.hold("session", "blender", [])
+    held = {("file", "/home/me/a.blend"): ("v1", "v2"), ("session", "blender"): ()}
+    assert serving.desk.held_versions == held
+
+
 def test_a_closed_client_says_so(backend: Backend) -> None:
     backend.close()
     assert backend.state == "closed"

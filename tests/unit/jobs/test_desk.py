@@ -259,7 +259,7 @@ def test_versions_that_are_held_survive_the_next_start(tmp_path: Path, ply: Path
     assert len(room.desk.bake(one.asset, one.head).means) == 50
     with pytest.raises(UserError, match="no version"):
         room.desk.bake(two.asset, two.head)
-    room.desk.release("file", "/home/me/a.blend")
+    room.desk.hold("file", "/home/me/a.blend", ())
     room.desk.close()
     room = Room(tmp_path / "w")
     assert not list((tmp_path / "w" / "assets").glob("*"))

@@ -17,7 +17,6 @@ from backend.store.cards import JobCard, VersionCard
 from backend.store.garbage import DAY, HOUR, collect
 from backend.store.holders import Holders
 from backend.store.workspace import Workspace
-from shared_protocol.errors import UserError
 
 MakeCloud = Callable[..., SplatCloud]
 
@@ -85,9 +84,10 @@ def test_a_file_is_remembered_for_ever_and_a_session_for_a_month(
     assert [holder.name for holder in holders.all()] == ["a.blend"]
 
 
-def test_a_version_that_is_not_here_cannot_be_held(workspace: Workspace) -> None:
-    with pytest.raises(UserError, match="no version"):
-        Holders(workspace).hold("file", "a.blend", ["abc"])
+def test_a_file_may_name_a_version_that_is_not_here(workspace: Workspace, edits: list[VersionCard]) -> None:
+    Holders(workspace).hold("file", "a.blend", ["abc", edits[0].id])
+    collect(workspace, now=later())
+    assert left(workspace) == ["import", "trained"]
 
 
 def test_a_deleted_asset_goes_when_nobody_can_undo_to_it(workspace: Workspace, edits: list[VersionCard]) -> None:
