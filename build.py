@@ -140,6 +140,12 @@ def bench(arguments: list[str]) -> int:
     return call([PYTHON, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]])
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Say 100,000 wrong things to the server (--messages N, --seed N); the figures are recorded."""
+    prepare("test")
+    return call([PYTHON, "-m", "benchmarks.fuzz_protocol", *arguments])
+
+
 def wheel(arguments: list[str]) -> int:
     """Build dist/splatwright-*.whl and see that the command in it starts."""
     refuse(arguments)
@@ -373,7 +379,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-VERBS = {verb.__name__: verb for verb in (setup, demo, test, check, bench, wheel)}
+VERBS = {verb.__name__: verb for verb in (setup, demo, test, check, bench, fuzz, wheel)}
 
 
 def main(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import click
 
-from backend.cli.options import PATH, device_option, threads_option
+from backend.cli.options import PATH, device_option, threads_option, workspace_option
 from backend.cli.terminal import say
 
 EPILOG = """\b
@@ -26,9 +26,7 @@ From other machines only clients with a key get in, and everything is encrypted.
 
 
 @click.command(short_help="Work for Blender and for scripts.", epilog=EPILOG)
-@click.option(
-    "--workspace", type=PATH, help="Where assets, captures and jobs are kept.  [default: a folder of the user]"
-)
+@workspace_option
 @click.option(
     "--address",
     default="127.0.0.1",
@@ -63,6 +61,7 @@ def serve(
     from backend.server.keys import KeyFolder
     from backend.server.listening import Address
     from backend.server.parent import Parent
+    from backend.store.existing import default_workspace
     from backend.store.folder_lock import FolderLock
     from shared_protocol.connection import connection_file, user_folder
     from shared_protocol.errors import UserError
@@ -76,7 +75,7 @@ def serve(
     user_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FolderLock(user_folder() / "serve.lock") if where.is_loopback else None
     orders = Orders(
-        workspace=str((workspace or user_folder() / "workspace").absolute()),
+        workspace=str((workspace or default_workspace()).absolute()),
         address=where,
         token=secrets.token_hex(32),
         keys=str(keys.path.absolute()),
