@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -59,6 +60,8 @@ from .things import (
     UploadedCapture,
     VersionInfo,
 )
+
+log = logging.getLogger(__name__)
 
 State = Literal["connecting", "connected", "busy", "lost", "absent", "refused", "closed"]
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
@@ -182,7 +185,10 @@ class Backend:
             self._heard += isinstance(event, JobChanged)
             self._changed.notify_all()
         if self._on_event is not None:
-            self._on_event(event)
+            try:
+                self._on_event(event)
+            except Exception:  # the listener's mistake must not end the connection
+                log.exception("A listener to the backend's events failed")
 
     def ask(self, message: AddonToBackend) -> Future[BackendToAddon]:
         """The answer, when it comes."""

@@ -20,7 +20,7 @@ from fake_desk import FakeDesk
 
 class MortalDesk(FakeDesk):
     def __init__(self, workspace: Path, on_event: Callable[[Event], None], on_fatal: Callable[[str], None]) -> None:
-        super().__init__(workspace, on_event)
+        super().__init__(workspace, on_event, splats=int(os.environ.get("FAKE_DESK_SPLATS", "10")))
         self._on_fatal = on_fatal
         print("libraries print to standard output")
 

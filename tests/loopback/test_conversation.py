@@ -194,6 +194,13 @@ def test_a_closed_client_says_so(backend: Backend) -> None:
         backend.jobs()
 
 
+def test_a_listener_that_fails_does_not_end_the_connection(join: Callable[..., Backend], capture: Path) -> None:
+    def fail(_event: Event | Preview) -> None:
+        raise ZeroDivisionError
+
+    assert join(on_event=fail).train(capture, steps=3).wait(10).status == "finished"
+
+
 def test_requests_of_many_threads_are_answered(backend: Backend) -> None:
     answers: list[object] = []
 
