@@ -33,7 +33,7 @@ class _Budget(msgspec.Struct, frozen=True):
 # CPU: what two cores finish within eight minutes at "normal", reading, poses and evaluation included.
 _BUDGETS: dict[tuple[DeviceKind, Quality], _Budget] = {
     ("cpu", "draft"): _Budget(70_000, 1_200, 30_000),
-    ("cpu", "normal"): _Budget(160_000, 6_000, 60_000),
+    ("cpu", "normal"): _Budget(160_000, 5_000, 60_000),
     ("cpu", "high"): _Budget(400_000, 10_000, 150_000),
     ("cuda", "draft"): _Budget(1_600_000, 7_000, 1_000_000),
     ("cuda", "normal"): _Budget(1_600_000, 30_000, 1_000_000),
