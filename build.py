@@ -185,9 +185,9 @@ def prepare(*extras: str) -> None:
         once("project", [ROOT / "pyproject.toml"], install_project)
         if device == "cuda":
             once("gsplat", [REQUIREMENTS / "cuda.txt", ROOT / "backend/splats/raster/gsplat_build.py"], build_gsplat)
-        if (ROOT / "backend/splats/raster/warm_up.py").is_file():
-            sources = [REQUIREMENTS / "common.txt", *sorted((ROOT / "backend/splats").rglob("*.py"))]
-            once("kernels", sources, compile_kernels)
+        rooms = ("splats", "captures", "training")
+        sources = [path for room in rooms for path in sorted((ROOT / "backend" / room).rglob("*.py"))]
+        once("kernels", [REQUIREMENTS / "common.txt", *sources], compile_kernels)
 
 
 def wanted_device() -> str:
@@ -280,7 +280,7 @@ def build_gsplat() -> bool:
 
 def compile_kernels() -> None:
     say("Compiling the CPU kernels (once)")
-    run([PYTHON, "-m", "backend.splats.raster.warm_up"], "The CPU kernels could not be compiled.")
+    run([PYTHON, "-m", "backend.jobs.warm_up"], "The CPU kernels could not be compiled.")
 
 
 def pip(verb: str, *arguments: str | Path, **variables: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -78,14 +79,14 @@ def check_up() -> Checkup:
 
 def kernel_cache() -> tuple[int, int]:
     """How many of the files with CPU kernels numba has compiled since they last changed, and how many there are."""
-    files = [path for path in Path(backend.__file__).parent.joinpath("splats").rglob("*.py") if _has_kernels(path)]
+    files = [path for path in Path(backend.__file__).parent.rglob("*.py") if _has_kernels(path)]
     return sum(_is_compiled(path) for path in files), len(files)
 
 
 def _has_kernels(path: Path) -> bool:
     """numba compiles what is called from Python; functions that kernels call are compiled into these."""
     text = path.read_text(encoding="utf-8")
-    return "@serial_kernel" in text or "@parallel_kernel" in text or "parallel_kernel(" in text.replace("def ", "")
+    return re.search(r"^@(serial_kernel|parallel_kernel|numba\.njit)", text, re.MULTILINE) is not None
 
 
 def _is_compiled(path: Path) -> bool:

@@ -1,12 +1,8 @@
-"""Compiles the CPU kernels once, so that no training starts with half a minute of waiting.
-
-Run as `python -m backend.splats.raster.warm_up`; numba keeps the code beside the sources (or in NUMBA_CACHE_DIR).
-"""
+"""Draws a few splats in every way that training and rendering draw them, so that numba compiles its kernels."""
 
 from __future__ import annotations
 
 import itertools
-import time
 
 import torch
 
@@ -16,9 +12,7 @@ from backend.splats.similarity import l1_ssim_loss
 SIZE = 32
 
 
-def warm_up() -> float:
-    """Runs every kernel variant that training and rendering use; returns the seconds it took."""
-    start = time.perf_counter()
+def warm_up_rasterizer() -> None:
     generator = torch.Generator().manual_seed(0)
     means = torch.rand((8, 3), generator=generator) + torch.tensor([-0.5, -0.5, 2.0])
     quats, scales, opacities = torch.ones((8, 4)), torch.full((8, 3), 0.1), torch.full((8,), 0.5)
@@ -34,8 +28,10 @@ def warm_up() -> float:
         torch.autograd.grad(pictures.sum(), leaves, allow_unused=True)
     picture = torch.ones((SIZE, SIZE, 3), requires_grad=True)
     l1_ssim_loss(picture, torch.zeros((SIZE, SIZE, 3))).backward()
-    return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    print(f"CPU kernels ready after {warm_up():.1f} s")
+    surface = torch.full((1, SIZE, SIZE), 2.5)
+    with torch.no_grad():
+        for mode in ("RGB", "RGB+ED", "D"):
+            rasterization(
+                means, quats, scales, opacities, (sh0, sh_rest), view, intrinsics, SIZE, SIZE,
+                sh_degree=3, render_mode=mode, surface_depths=surface,
+            )  # fmt: skip

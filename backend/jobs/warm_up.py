@@ -1,0 +1,45 @@
+"""Compiles every CPU kernel once, so that no training starts with half a minute of waiting.
+
+Run as `python -m backend.jobs.warm_up`; numba keeps the code beside the sources (or in NUMBA_CACHE_DIR).
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch.nn import Parameter
+
+from backend.captures.epipolar_matching import match_along_epipolar_lines
+from backend.captures.features import Features
+from backend.splats.cameras import Camera
+from backend.splats.raster.warm_up import warm_up_rasterizer
+from backend.training.mcmc_noise import add_noise
+
+
+def warm_up() -> float:
+    """Runs every kernel that reading, training and rendering use; returns the seconds it took."""
+    start = time.perf_counter()
+    warm_up_rasterizer()
+    _noise()
+    _matching()
+    return time.perf_counter() - start
+
+
+def _noise() -> None:
+    shapes = {"means": (8, 3), "quats": (8, 4), "scales": (8, 3), "opacities": (8,)}
+    parameters = {name: Parameter(torch.full(shape, -3.0)) for name, shape in shapes.items()}
+    add_noise(parameters, 1.0, torch.Generator().manual_seed(0))
+
+
+def _matching() -> None:
+    features = Features(np.ones((4, 4), np.float32), np.ones((4, 128), np.uint8))
+    here, there = np.eye(4), np.eye(4)
+    there[0, 3] = 1.0
+    cameras = [Camera(matrix, 10.0, 10.0, 8.0, 8.0, 16, 16) for matrix in (here, there)]
+    match_along_epipolar_lines(features, cameras[0], features, cameras[1])
+
+
+if __name__ == "__main__":
+    print(f"CPU kernels ready after {warm_up():.1f} s")
