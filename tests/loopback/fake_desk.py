@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -51,6 +51,7 @@ class FakeDesk:
         self.workspace, self._on_event, self._splats = workspace, on_event, splats
         workspace.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._copier = ThreadPoolExecutor(1)
         self._numbers = itertools.count(1)
         self._jobs: dict[str, JobState] = {}
         self._assets: dict[str, AssetInfo] = {}
@@ -142,8 +143,14 @@ class FakeDesk:
 
     def snapshot(self, job: str) -> Future[Preview]:
         state = self.job(job)
+
+        def copy() -> Preview:
+            return Preview(job=job, step=state.step, splats=made_splats(self._splats, float(state.step)))
+
+        if self._splats > 1000:  # copying takes its time: as in a real desk, not on the caller's thread
+            return self._copier.submit(copy)
         future: Future[Preview] = Future()
-        future.set_result(Preview(job=job, step=state.step, splats=made_splats(self._splats, float(state.step))))
+        future.set_result(copy())
         return future
 
     # ---- assets and pictures
@@ -223,6 +230,7 @@ class FakeDesk:
 
     def close(self) -> None:
         self.closed = True
+        self._copier.shutdown(wait=False)
 
 
 def sha256(content: bytes) -> str:
