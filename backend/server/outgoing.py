@@ -20,7 +20,8 @@ _KEPT_FOR_S = 86400
 @dataclass
 class _Download:
     path: Path
-    size: int
+    # Mapped, not read: fresh memory for every chunk costs more than hashing it. The file is replaced, never cut short.
+    content: np.ndarray  # uint8 [bytes]
     hashed: int = 0  # bytes that are in the hash
     hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
@@ -49,28 +50,27 @@ class Outgoing:
             if not path.is_file():
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._desk.export_file(request.asset, request.version, path)
-            size = path.stat().st_size
-            self._downloads[session, name] = _Download(path, size)
-        return DownloadOpened(download=name, size=size, file_name=f"{request.asset}.{request.format}")
+            content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+            self._downloads[session, name] = _Download(path, content)
+        return DownloadOpened(download=name, size=len(content), file_name=f"{request.asset}.{request.format}")
 
     def chunk(self, session: str, request: WantChunk) -> DownloadChunk:
         download = self._downloads.get((session, request.download))
         if download is None:
             raise UserError("connection", "This download is not open.", "Open it again.")
-        if request.offset >= max(download.size, 1):
-            raise UserError("bad_input", f"The file has {download.size} bytes, none at {request.offset}.")
-        data = np.fromfile(download.path, np.uint8, CHUNK_BYTES, offset=request.offset)
-        self._hash_up_to(download, request.offset)
-        fresh = request.offset + len(data) - download.hashed
-        if fresh > 0:
-            download.hash.update(data[len(data) - fresh :].data)
-            download.hashed += fresh
-        is_last = request.offset + len(data) >= download.size
+        size = len(download.content)
+        if request.offset >= size:
+            raise UserError("bad_input", f"The file has {size} bytes, none at {request.offset}.")
+        end = min(request.offset + CHUNK_BYTES, size)
+        # A client that went on from an earlier try did not ask for what is before.
+        for start in range(download.hashed, end, CHUNK_BYTES):
+            download.hash.update(download.content[start : min(start + CHUNK_BYTES, end)].data)
+        download.hashed = max(download.hashed, end)
         return DownloadChunk(
             download=request.download,
             offset=request.offset,
-            data=data,
-            sha256=download.hash.hexdigest() if is_last else "",
+            data=download.content[request.offset : end],
+            sha256=download.hash.hexdigest() if end == size else "",
         )
 
     def close(self, session: str, name: str) -> None:
@@ -84,14 +84,3 @@ class Outgoing:
         with self._lock:
             for key in [key for key in self._downloads if key[0] == session]:
                 del self._downloads[key]
-
-    def _hash_up_to(self, download: _Download, offset: int) -> None:
-        """A client that went on from an earlier try did not ask for what is before."""
-        with download.path.open("rb") as stream:
-            stream.seek(download.hashed)
-            while download.hashed < offset:
-                block = stream.read(min(CHUNK_BYTES, offset - download.hashed))
-                if not block:
-                    raise UserError("bad_input", "The file became shorter.", "Open the download again.")
-                download.hash.update(block)
-                download.hashed += len(block)
