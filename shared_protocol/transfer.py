@@ -8,7 +8,7 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -117,17 +117,15 @@ def _send(backend: Backend, path: Path, size: int, sha256: str, taken: Callable[
 
 @dataclass
 class _Part:
-    """What of a file has arrived. It is hashed on another thread while it is written."""
+    """What of a file has arrived."""
 
     stream: BinaryIO
-    hasher: ThreadPoolExecutor
     offset: int = 0
     hash: Any = field(default_factory=hashlib.sha256)
 
     def take(self, data: Array) -> None:
-        hashing = self.hasher.submit(self.hash.update, data.data)
         self.stream.write(data.data)
-        hashing.result()
+        self.hash.update(data.data)
         self.offset += len(data)
 
 
@@ -138,8 +136,8 @@ def fetch_file(
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     request = OpenDownload(asset=asset, version=version, format=format)
     try:
-        with temporary.open("xb") as stream, ThreadPoolExecutor(1) as hasher:
-            part = _Part(stream, hasher)
+        with temporary.open("xb") as stream:
+            part = _Part(stream)
             name = backend.again_when_back(lambda: _fetch(backend, request, part, on_progress))
             stream.flush()
             os.fsync(stream.fileno())
