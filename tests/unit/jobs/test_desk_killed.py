@@ -115,16 +115,17 @@ def test_killed_in_any_phase_the_job_goes_on_to_the_same_splats(
     reopened.close()
 
 
-def test_killed_while_poses_are_sought_the_search_begins_anew(capture: Path, tmp_path: Path) -> None:
+def test_killed_while_poses_are_sought_the_search_begins_anew(tmp_path: Path) -> None:
+    # Photos of some size, so that the search still goes on when it is cancelled.
     photos = tmp_path / "photos"
-    shutil.copytree(capture / "images", photos)
+    shutil.copytree(make_capture(tmp_path / "large", views=16, width=240, height=160) / "images", photos)
     killed_in("Finding the camera poses", tmp_path / "w", photos)
     events: list[Event] = []
     desk = Desk(tmp_path / "w", device="cpu", on_event=events.append, on_fatal=print)
     (state,) = desk.jobs()
     wait_for(lambda: any(isinstance(event, JobProgress) and event.step for event in events))
     assert state.resumed == 1 and desk.job(state.job).stage == "Finding the camera poses"
-    desk.cancel(state.job, False)
+    assert desk.cancel(state.job, False).status == "cancelled"
     wait_for(lambda: desk.is_idle)
     assert desk.assets() == () and not list(photos.glob(".splatwright*"))
     desk.close()

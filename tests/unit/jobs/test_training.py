@@ -85,11 +85,14 @@ def test_the_capture_is_left_as_it_was(tiny_capture: Path, tmp_path: Path) -> No
 
 
 def test_the_world_frame_of_the_capture_is_kept(tiny_capture: Path, tmp_path: Path) -> None:
-    report = train_capture(request_for(tiny_capture, tmp_path), RunningJob())
+    # Where the splats stay where they start, they are the capture's points, unless they come back in another frame.
+    still = {"means_rate": "1e-12", "noise": "0"}
+    report = train_capture(request_for(tiny_capture, tmp_path, steps=2, settings=still), RunningJob())
     points = load_capture(tiny_capture).points
     assert points is not None and report.points == len(points.positions)
-    middle = np.median(read_splats(tmp_path / "scene.ply").means, axis=0)
-    np.testing.assert_allclose(middle, np.median(points.positions, axis=0), atol=0.3)
+    means = read_splats(tmp_path / "scene.ply").means
+    nearest = np.linalg.norm(means[:, None] - points.positions[None], axis=-1).min(axis=1)
+    assert nearest.max() < 1e-4
 
 
 def test_resolution_is_the_longer_side(tiny_capture: Path, tmp_path: Path) -> None:
