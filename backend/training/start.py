@@ -46,7 +46,11 @@ def start_splats(
     random_count: int,
     generator: torch.Generator,
 ) -> StartSplats:
-    """From at most `most_from_points` points, or `random_count` random positions when there are next to none."""
+    """From at most `most_from_points` points, and random positions where those are not enough.
+
+    Photos with alpha outline what is there, so that random positions inside are nearly as good as points: they fill up
+    to `random_count`. Elsewhere they would be fog, and stand in only when there are next to no points.
+    """
     positions = np.zeros((0, 3), np.float32)
     colors = np.zeros((0, 3), np.float32)
     if points is not None:
@@ -56,9 +60,11 @@ def start_splats(
         if len(positions) > most_from_points:
             chosen = _permutation(len(positions), generator)[:most_from_points]
             positions, colors = positions[chosen], colors[chosen]
-    if len(positions) < min(_FEWEST_POINTS, most_from_points):
+    outlined = any(photo.alpha is not None for photo in photos)
+    missing = random_count - len(positions)
+    if missing > 0 and (outlined or len(positions) < min(_FEWEST_POINTS, most_from_points)):
         cameras = [frame.camera(photo.camera) for photo in photos]
-        scattered, seen_colors = _scatter(photos, cameras, random_count, generator)
+        scattered, seen_colors = _scatter(photos, cameras, missing, generator)
         positions = np.concatenate([positions, scattered])
         colors = np.concatenate([colors, seen_colors])
     return StartSplats(positions, colors, neighbour_distances(positions))

@@ -53,7 +53,16 @@ def test_a_handful_of_points_is_joined_by_random_ones(ball_inputs: Callable[...,
     inputs = ball_inputs()
     assert inputs.points is not None
     few = PointCloud(inputs.points.positions[:5], inputs.points.colors[:5])
-    assert len(begin(inputs.train_photos, few)) == 155
+    start = begin(inputs.train_photos, few)
+    assert len(start) == 150
+    assert np.abs(in_capture(start, inputs.train_photos)[:5] - few.positions).max() < 1e-4
+
+
+def test_random_ones_join_the_points_of_a_cut_out_object(ball_inputs: Callable[..., TrainingInputs]) -> None:
+    opaque, cut_out = ball_inputs(), ball_inputs(transparent=True)
+    assert opaque.points is not None
+    assert len(begin(opaque.train_photos, opaque.points)) == len(opaque.points.positions) == 120
+    assert len(begin(cut_out.train_photos, opaque.points)) == 150
 
 
 def test_random_splats_lie_where_photos_look(ball_inputs: Callable[..., TrainingInputs]) -> None:
