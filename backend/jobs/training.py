@@ -168,7 +168,8 @@ def _run(
         return method.run(settings, inputs, job)
     except UserError as error:
         if error.kind in FAILURES_OF_TRAINING and folder.has_checkpoint:
-            job.note(f"The last checkpoint is kept in '{folder.path}'; the same command with --resume goes on from it.")
+            how = "resuming (--resume on the command line) goes on from it"
+            job.note(f"The last checkpoint is kept in '{folder.path}'; {how}.")
         raise
 
 
