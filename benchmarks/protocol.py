@@ -21,7 +21,8 @@ import numpy as np
 
 from backend import machine
 from benchmarks.record import REPOSITORY, record
-from shared_protocol.client import connect_to, local_target
+from shared_protocol.client import connect_to
+from shared_protocol.connection import local_target
 from shared_protocol.messages import (
     Alive,
     AllowFolder,

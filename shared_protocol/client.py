@@ -12,14 +12,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, cast
 
-import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .codec import Buffer, UnreadableError, client_codec
-from .connection import PLAIN_USER, ClientKeys, Connection, connection_file, read_private
+from .connection import PLAIN_USER, Target, connection_file, local_target, remote_target
 from .errors import ErrorKind, UserError
 from .messages import (
     FIRST_CREDIT,
@@ -53,39 +52,6 @@ _BEAT_S, _BUSY_S = 2.0, 5.0  # of the backend's loop: silence means that it is b
 _RETRY_S = 0.3
 _HANDSHAKE_S = 10.0
 _POLL_MS = 200
-
-Reply = TypeVar("Reply")
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a backend is, and what opens its door."""
-
-    control: str
-    bulk: str
-    token: str = ""
-    keys: ClientKeys | None = None
-
-
-def local_target(path: Path) -> Target:
-    """From the connection file. Raises UserError when no backend runs, with the reason when it is known."""
-    try:
-        found = read_private(path, Connection)
-    except UserError as error:
-        if error.kind != "not_found":
-            raise
-        raise UserError("connection", "No backend is running.", "Start one: splatwright serve", "start") from error
-    if found.ended:
-        raise UserError("connection", f"The backend ended: {found.ended}", "Start it again: splatwright serve", "start")
-    return Target(control=found.control, bulk=found.bulk, token=found.token)
-
-
-def remote_target(address: str, key_file: Path) -> Target:
-    """address: HOST:PORT of the control socket; bulk is the next port. Raises UserError."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65535:
-        raise UserError("bad_input", f"'{address}' is no address.", "Give HOST:PORT, such as 192.168.1.20:7000.")
-    keys = read_private(key_file, ClientKeys)
-    return Target(control=f"tcp://{host}:{port}", bulk=f"tcp://{host}:{int(port) + 1}", keys=keys)
 
 
 def connect(

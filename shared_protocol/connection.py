@@ -91,3 +91,34 @@ def read_private(path: Path, kind: type[Content]) -> Content:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, ValueError) as error:
         raise UserError("bad_input", f"'{path}' is damaged: {error}.", "Make it again.") from error
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a backend is, and what opens its door."""
+
+    control: str
+    bulk: str
+    token: str = ""
+    keys: ClientKeys | None = None
+
+
+def local_target(path: Path) -> Target:
+    """From the connection file. Raises UserError when no backend runs, with the reason when it is known."""
+    try:
+        found = read_private(path, Connection)
+    except UserError as error:
+        if error.kind != "not_found":
+            raise
+        raise UserError("connection", "No backend is running.", "Start one: splatwright serve", "start") from error
+    if found.ended:
+        raise UserError("connection", f"The backend ended: {found.ended}", "Start it again: splatwright serve", "start")
+    return Target(control=found.control, bulk=found.bulk, token=found.token)
+
+
+def remote_target(address: str, key_file: Path) -> Target:
+    """address: HOST:PORT of the control socket; bulk is the next port. Raises UserError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65535:
+        raise UserError("bad_input", f"'{address}' is no address.", "Give HOST:PORT, such as 192.168.1.20:7000.")
+    keys = read_private(key_file, ClientKeys)
+    return Target(control=f"tcp://{host}:{port}", bulk=f"tcp://{host}:{int(port) + 1}", keys=keys)

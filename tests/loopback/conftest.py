@@ -12,7 +12,8 @@ import pytest
 from backend.server.keys import KeyFolder
 from backend.server.listening import Address, listen
 from backend.server.loop import Server
-from shared_protocol.client import Target, connect_to
+from shared_protocol.client import connect_to
+from shared_protocol.connection import Target
 from shared_protocol.remote import Backend
 
 from .fake_desk import FakeDesk

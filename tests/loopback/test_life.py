@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from backend.server.parent import MOST_RESTARTS, WITHIN_S, RestartBudget, cause_of_death
-from shared_protocol.client import connect_to, local_target
-from shared_protocol.connection import Connection, read_private
+from shared_protocol.client import connect_to
+from shared_protocol.connection import Connection, local_target, read_private
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Train
 from shared_protocol.remote import Backend

@@ -14,8 +14,9 @@ import pytest
 
 from backend.server.keys import KeyFolder
 from backend.server.listening import HANDSHAKE_MS, Address, listen
-from shared_protocol.client import Target, connect_to, remote_target
+from shared_protocol.client import connect_to
 from shared_protocol.codec import backend_codec, client_codec
+from shared_protocol.connection import Target, remote_target
 from shared_protocol.errors import UserError
 from shared_protocol.messages import (
     BULK_FRAME_BYTES,

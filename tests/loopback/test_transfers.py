@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from shared_protocol import transfer
-from shared_protocol.client import Target, connect_to
+from shared_protocol.client import connect_to
+from shared_protocol.connection import Target
 from shared_protocol.errors import UserError
 from shared_protocol.manifest import complaint_about, list_capture, manifest_id
 from shared_protocol.messages import (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared_protocol.client import connect, local_target, remote_target
-from shared_protocol.connection import Connection, read_private, write_private
+from shared_protocol.client import connect
+from shared_protocol.connection import Connection, local_target, read_private, remote_target, write_private
 from shared_protocol.errors import UserError
 
 CONNECTION = Connection(control="tcp://127.0.0.1:1", bulk="tcp://127.0.0.1:2", token="t", process=1)
