@@ -86,28 +86,28 @@ def _scatter(
     judges = np.unique(np.linspace(0, len(photos) - 1, min(_MOST_JUDGES, len(photos))).round().astype(int))
     low, high = _region(cameras)
     outlined = any(photo.alpha is not None for photo in photos)
-    positions, colors = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
+    judging = [(photos[j], cameras[j]) for j in judges]
+    positions = np.zeros((0, 3))
     for _ in range(_ROUNDS):
         candidates = low + (high - low) * _uniform((4 * count, 3), generator)
-        opinion = _Opinion.of(candidates, [photos[j] for j in judges], [cameras[j] for j in judges])
-        good = opinion.seen >= min(2, len(judges))
+        seen, covered = _seen_and_covered(candidates, judging)
+        good = seen >= min(2, len(judges))
         if outlined:
-            inside = opinion.covered >= _HULL_AGREEMENT * opinion.seen
-            outline = good & inside & (opinion.seen >= 0.5 * len(judges))
+            outline = good & (covered >= _HULL_AGREEMENT * seen) & (seen >= 0.5 * len(judges))
             if outline.any():
                 good = outline
                 # Most of the region is empty: look for the rest only around what was found.
                 margin = 0.05 * (high - low)
                 low = np.maximum(low, candidates[outline].min(axis=0) - margin)
                 high = np.minimum(high, candidates[outline].max(axis=0) + margin)
-        positions = np.concatenate([positions, candidates[good].astype(np.float32)])
-        colors = np.concatenate([colors, opinion.colors[good]])
+        positions = np.concatenate([positions, candidates[good]])
         if len(positions) >= count:
             break
     if not len(positions):
         message = "No two photos look at the same place, so there is nothing to start from."
         raise UserError("bad_input", message, "Check the camera poses, or give the capture points.")
-    return positions[:count], colors[:count]
+    positions = positions[:count]
+    return positions.astype(np.float32), _mean_colors(positions, judging)
 
 
 def _region(cameras: Sequence[Camera]) -> tuple[np.ndarray, np.ndarray]:
@@ -127,31 +127,38 @@ def _region(cameras: Sequence[Camera]) -> tuple[np.ndarray, np.ndarray]:
     return every.min(axis=0), every.max(axis=0)
 
 
-@dataclass(frozen=True)
-class _Opinion:
-    """What some photos say about positions."""
+Judging = list[tuple[Photo, Camera]]
 
-    seen: np.ndarray  # int [P] photos that have the position in their frame
-    covered: np.ndarray  # int [P] photos in which the position's pixel is not transparent
-    colors: np.ndarray  # float32 [P, 3] mean over the photos that see it
 
-    @classmethod
-    def of(cls, positions: np.ndarray, photos: Sequence[Photo], cameras: Sequence[Camera]) -> _Opinion:
-        seen = np.zeros(len(positions), np.int32)
-        covered = np.zeros(len(positions), np.int32)
-        colors = np.zeros((len(positions), 3), np.float32)
-        for photo, camera in zip(photos, cameras, strict=True):
-            matrix = camera.camera_from_world
-            x, y, z = (positions @ matrix[:3, :3].T + matrix[:3, 3]).T
-            with np.errstate(divide="ignore", invalid="ignore"):
-                column = np.floor(camera.fx * x / z + camera.cx)
-                row = np.floor(camera.fy * y / z + camera.cy)
-            inside = (z > 0.0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
-            rows, columns = row[inside].astype(int), column[inside].astype(int)
-            seen[inside] += 1
-            covered[inside] += 1 if photo.alpha is None else photo.alpha[rows, columns] > 0
-            colors[inside] += photo.rgb[rows, columns].astype(np.float32) / 255
-        return cls(seen, covered, colors / np.maximum(seen, 1)[:, None])
+def _seen_and_covered(positions: np.ndarray, judging: Judging) -> tuple[np.ndarray, np.ndarray]:
+    """How many photos have a position in their frame, and in how many its pixel is not transparent. int [P] each"""
+    seen, covered = np.zeros(len(positions), np.int32), np.zeros(len(positions), np.int32)
+    for photo, camera in judging:
+        inside, rows, columns = _pixels(positions, camera)
+        seen[inside] += 1
+        covered[inside] += 1 if photo.alpha is None else photo.alpha[rows, columns] > 0
+    return seen, covered
+
+
+def _mean_colors(positions: np.ndarray, judging: Judging) -> np.ndarray:
+    """Mean colour of each position's pixels in the photos that see it. float32 [P, 3], 0..1"""
+    seen, colors = np.zeros(len(positions), np.int32), np.zeros((len(positions), 3), np.float32)
+    for photo, camera in judging:
+        inside, rows, columns = _pixels(positions, camera)
+        seen[inside] += 1
+        colors[inside] += photo.rgb[rows, columns].astype(np.float32) / 255
+    return colors / np.maximum(seen, 1)[:, None]
+
+
+def _pixels(positions: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which positions are in the frame, bool [P], and the rows and columns of their pixels."""
+    matrix = camera.camera_from_world
+    x, y, z = (positions @ matrix[:3, :3].T + matrix[:3, 3]).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        column = np.floor(camera.fx * x / z + camera.cx)
+        row = np.floor(camera.fy * y / z + camera.cy)
+    inside = (z > 0.0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    return inside, row[inside].astype(int), column[inside].astype(int)
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> np.ndarray:
