@@ -11,7 +11,7 @@ from shared_protocol.errors import UserError
 from shared_protocol.schema import setting
 
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-HASTE = "Runs of fewer than 30,000 steps learn {} (30,000 / steps) to this power faster."
+_HASTE = "Runs of fewer than 30,000 steps learn {} (30,000 / steps) to this power faster."
 
 
 def part_of_steps(label: str, help: str, *, minimum: float = 0.0, maximum: float = 1.0) -> msgspec.Meta:
@@ -89,10 +89,10 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     scale_rate: Annotated[float, learning_rate("sizes")] = 5e-3
     quat_rate: Annotated[float, learning_rate("rotations")] = 1e-3
     short_run_means: Annotated[
-        float, setting("Haste, positions", HASTE.format("positions"), minimum=0, maximum=1, advanced=True)
+        float, setting("Haste, positions", _HASTE.format("positions"), minimum=0, maximum=1, advanced=True)
     ] = 0.4
     short_run_colors: Annotated[
-        float, setting("Haste, colours", HASTE.format("colours"), minimum=0, maximum=1, advanced=True)
+        float, setting("Haste, colours", _HASTE.format("colours"), minimum=0, maximum=1, advanced=True)
     ] = 0.3
 
     # When density control adds and removes splats.

@@ -12,19 +12,11 @@ from backend.training.losses import mean_opacity, mean_scale, photometric
 from backend.training.mcmc_density import McmcDensityControl
 from backend.training.recipe import Recipe
 from backend.training.schedule import Schedule
-from backend.training.settings import HASTE, TrainingSettings, part_of_steps
+from backend.training.settings import TrainingSettings, part_of_steps
 from shared_protocol.schema import setting
 
 
 class McmcSettings(TrainingSettings, frozen=True, kw_only=True):
-    # Relocation fills gaps that larger splats would cover from the start, and short runs must move what they have.
-    start_scale: Annotated[
-        float,
-        setting("Start size", "Size of the first splats.", minimum=0.01, unit="neighbour distances", advanced=True),
-    ] = 0.6
-    short_run_means: Annotated[
-        float, setting("Haste, positions", HASTE.format("positions"), minimum=0, maximum=1, advanced=True)
-    ] = 0.7
     growth: Annotated[
         float,
         setting("Growth", "So many times more splats after each refinement, within the budget.", minimum=1, maximum=2),
