@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from shared_protocol.schema import Setting
+from ..protocol import schema
 
 # What Blender's EnumProperty takes: identifier, name, description, number.
 EnumItem = tuple[str, str, str, int]
@@ -13,7 +13,7 @@ EnumItem = tuple[str, str, str, int]
 AUTOMATIC = "AUTOMATIC"
 
 
-def enum_items(setting: Setting) -> tuple[EnumItem, ...]:
+def enum_items(setting: schema.Setting) -> tuple[EnumItem, ...]:
     """The items of a choice, in the order of its choices; "choose for me" comes first where it is allowed.
 
     Raises ValueError when the setting is no choice, or two of its words cannot be told apart by number.
@@ -42,7 +42,7 @@ def enum_number(word: str) -> int:
     return zlib.crc32(word.encode()) & 0x7FFFFFFF
 
 
-def chosen(setting: Setting, item: str) -> str | None:
+def chosen(setting: schema.Setting, item: str) -> str | None:
     """The setting's value for the item that the property holds. Raises ValueError for a word that is no item."""
     if setting.optional and item == AUTOMATIC:
         return None
