@@ -1,0 +1,163 @@
+"""What the backend says: answers, frames and events; docs/protocol.md says when. `messages.py` has them all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from .limits import CHUNK_BYTES, WINDOW
+from .things import (
+    Array,
+    AssetInfo,
+    Count,
+    Identifier,
+    JobState,
+    Message,
+    MethodInfo,
+    Name,
+    Sha256,
+    VersionInfo,
+)
+
+# ---- answers
+
+
+class Done(Message, frozen=True):
+    pass
+
+
+class Welcome(Message, frozen=True):
+    session: Identifier
+    version: int
+    backend: str  # its version
+    device: str
+    local: bool  # the client's paths are the backend's
+    ended: tuple[str, ...] = ()  # why earlier working processes ended, oldest first
+    chunk_bytes: int = CHUNK_BYTES
+    window: int = WINDOW
+
+
+class Joined(Message, frozen=True):
+    pass
+
+
+class Alive(Message, frozen=True):
+    busy: bool  # a job runs
+    step_age_s: float | None = None  # since the job was last heard of
+
+
+class Catalog(Message, frozen=True):
+    methods: tuple[MethodInfo, ...]
+
+
+class JobAccepted(Message, frozen=True):
+    job: JobState
+
+
+class JobList(Message, frozen=True):
+    jobs: tuple[JobState, ...]
+
+
+class AssetList(Message, frozen=True):
+    assets: tuple[AssetInfo, ...]
+
+
+class VersionList(Message, frozen=True):
+    versions: tuple[VersionInfo, ...]
+
+
+class Superseded(Message, frozen=True):
+    """A newer request of the same stream took its place."""
+
+
+class UploadOpened(Message, frozen=True):
+    upload: Sha256
+    offset: Count  # bytes that are here already
+
+
+class ChunkTaken(Message, frozen=True):
+    upload: Sha256
+    offset: Count  # bytes that are here now
+
+
+class CaptureOpened(Message, frozen=True):
+    id: Sha256
+    complete: bool  # all of it is here
+
+
+class CaptureMissing(Message, frozen=True):
+    sha256s: tuple[Sha256, ...]
+
+
+class CaptureReady(Message, frozen=True):
+    id: Sha256
+
+
+class DownloadOpened(Message, frozen=True):
+    download: Identifier
+    size: Count
+    file_name: Name
+
+
+class DownloadChunk(Message, frozen=True):
+    download: Identifier
+    offset: Count
+    data: Array  # uint8 [bytes]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""  # of the whole file, with its last chunk
+
+
+# ---- frames
+
+
+class Splats(Message, frozen=True):
+    """N splats before activation, as `SplatCloud` holds them, float32."""
+
+    means: Array  # [N, 3]
+    quats: Array  # [N, 4] w, x, y, z
+    log_scales: Array  # [N, 3]
+    opacity_logits: Array  # [N]
+    sh: Array  # [N, K, 3]
+
+
+class Preview(Message, frozen=True):
+    """The splats of a running job."""
+
+    job: Identifier
+    step: int
+    splats: Splats
+
+
+class Picture(Message, frozen=True):
+    color: Array  # [H, W, 4] premultiplied
+    depth: Array | None = None  # [H, W] float32; 0 where nothing is
+    step: int = 0  # of the running job that was drawn; 0 = none
+    seconds: float = 0.0  # that the rasterizer took
+
+
+# ---- events
+
+
+class JobChanged(Message, frozen=True):
+    job: JobState
+
+
+class JobProgress(Message, frozen=True):
+    job: Identifier
+    stage: str
+    step: int
+    steps: int
+    figures: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+
+
+class JobNote(Message, frozen=True):
+    job: Identifier
+    text: str
+
+
+class AssetChanged(Message, frozen=True):
+    asset: AssetInfo
+
+
+class AssetRemoved(Message, frozen=True):
+    asset: Identifier
