@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import secrets
 from collections import deque
@@ -11,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
 from .errors import UserError
+from .hashing import HashBeside
 from .manifest import hash_file, list_capture, manifest_id
 from .messages import (
     CHUNK_BYTES,
@@ -121,7 +121,7 @@ class _Part:
 
     stream: BinaryIO
     offset: int = 0
-    hash: Any = field(default_factory=hashlib.sha256)
+    hash: HashBeside = field(default_factory=HashBeside)
 
     def take(self, data: Array) -> None:
         self.stream.write(data.data)

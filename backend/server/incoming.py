@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -13,6 +12,7 @@ import numpy as np
 
 from backend.server.workers import DISK_FULL
 from shared_protocol.errors import UserError
+from shared_protocol.hashing import HashBeside
 from shared_protocol.messages import CHUNK_BYTES, ChunkTaken, OpenUpload, UploadChunk, UploadOpened
 
 _KEPT_FOR_S = 7 * 86400  # an upload that nobody went on with, or asked for
@@ -23,7 +23,7 @@ _MOST_OPEN = 64
 class _Upload:
     size: int
     offset: int
-    hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+    hash: HashBeside = field(default_factory=HashBeside)
 
 
 class Incoming:
