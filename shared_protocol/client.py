@@ -28,13 +28,11 @@ from .messages import (
     Beat,
     Event,
     Failed,
+    Frame,
     GrantFrames,
     Hello,
     JoinBulk,
-    Picture,
     Preview,
-    Render,
-    Splats,
     UploadChunk,
     WantChunk,
     Welcome,
@@ -243,12 +241,12 @@ class Link:
                 future = self._futures.pop(id)
                 _fail(future, error)
                 continue
-            has_arrays = isinstance(message, Render) and message.surface_depth is not None
+            has_arrays = len(frames) > 1
             wire.send("bulk" if has_arrays or isinstance(message, ON_BULK) else "control", frames)
 
     def _received(self, frames: Sequence[Buffer], wire: _Wire) -> None:
         id, message = self._unpack(frames)
-        if isinstance(message, Picture | Splats | Preview):
+        if isinstance(message, Frame):
             wire.send("bulk", self._pack(0, GrantFrames(count=1)))
         if id == 0:
             if isinstance(message, Event | Preview):

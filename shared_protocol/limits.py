@@ -9,3 +9,4 @@ BULK_FRAME_BYTES = CHUNK_BYTES + 2**16
 WINDOW = 8  # chunks on their way that nobody has answered yet
 FIRST_CREDIT = 2  # frames
 FILES_A_PAGE = 1000  # of a capture's manifest
+VIEWS_A_PAGE = 200  # of a capture

@@ -14,6 +14,7 @@ from .replies import (
     CaptureMissing,
     CaptureOpened,
     CaptureReady,
+    CaptureViews,
     Catalog,
     ChunkTaken,
     Done,
@@ -25,6 +26,7 @@ from .replies import (
     JobNote,
     JobProgress,
     Joined,
+    MeshData,
     Picture,
     Preview,
     Splats,
@@ -42,6 +44,7 @@ from .requests import (
     CloseDownload,
     DeleteAsset,
     ExportFile,
+    FetchMesh,
     FetchSplats,
     FinishCapture,
     GetJob,
@@ -55,12 +58,15 @@ from .requests import (
     ListJobs,
     ListMethods,
     ListVersions,
+    ListViews,
     OpenDownload,
     OpenUpload,
     PauseJob,
+    PoseMesh,
     RenameAsset,
     Render,
     ResumeJob,
+    RunMethod,
     Train,
     UploadChunk,
     WantChunk,
@@ -75,6 +81,7 @@ Request = (
     | ListMethods
     | AllowFolder
     | Train
+    | RunMethod
     | ListJobs
     | GetJob
     | PauseJob
@@ -90,6 +97,9 @@ Request = (
     | ImportUpload
     | ExportFile
     | FetchSplats
+    | FetchMesh
+    | PoseMesh
+    | ListViews
     | Render
     | GrantFrames
     | OpenUpload
@@ -102,7 +112,7 @@ Request = (
     | CloseDownload
 )
 Event = JobChanged | JobProgress | JobNote | AssetChanged | AssetRemoved
-Frame = Splats | Preview | Picture
+Frame = Splats | Preview | Picture | MeshData
 Answer = (
     Failed
     | Done
@@ -114,6 +124,7 @@ Answer = (
     | JobList
     | AssetList
     | VersionList
+    | CaptureViews
     | Superseded
     | UploadOpened
     | ChunkTaken

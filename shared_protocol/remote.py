@@ -20,10 +20,12 @@ from .messages import (
     AssetList,
     BackendToAddon,
     CancelJob,
+    CaptureViews,
     Catalog,
     DeleteAsset,
     Done,
     Event,
+    FetchMesh,
     FetchSplats,
     GetJob,
     HoldVersions,
@@ -36,12 +38,16 @@ from .messages import (
     ListJobs,
     ListMethods,
     ListVersions,
+    ListViews,
+    MeshData,
     PauseJob,
     Picture,
+    PoseMesh,
     Preview,
     RenameAsset,
     Render,
     ResumeJob,
+    RunMethod,
     Splats,
     Superseded,
     Train,
@@ -51,7 +57,9 @@ from .messages import (
 )
 from .things import (
     ENDED,
+    Array,
     AssetInfo,
+    CapturedView,
     FileFormat,
     FolderCapture,
     JobState,
@@ -226,13 +234,32 @@ class Backend:
         options: the fields of `Train`. on_progress: bytes sent, bytes in all.
         """
         folder = Path(capture).absolute()
+        request = Train(name=name or folder.name, capture=self._reached_capture(folder, on_progress), **options)
+        return Job(self, self.request(request, JobAccepted).job.job)
+
+    def run_method(self, method: str, asset: str, version: str = "", **options: Any) -> Job:
+        """Edits, meshes or rigs a version of an asset; "" = its head. options: the fields of `RunMethod`."""
+        request = RunMethod(method=method, asset=asset, version=version, **options)
+        return Job(self, self.request(request, JobAccepted).job.job)
+
+    def mesh(self, job: str) -> MeshData:
+        """What a finished job of the category "meshing" made."""
+        return self.request(FetchMesh(job=job), MeshData, FILE_S)
+
+    def views(self, capture: Path | str) -> tuple[CapturedView, ...]:
+        """The posed photos of a capture folder of this machine, by name."""
+        where, found = self._reached_capture(Path(capture).absolute(), None), list[CapturedView]()
+        while True:
+            page = self.request(ListViews(capture=where, first=len(found)), CaptureViews, FILE_S)
+            found += page.views
+            if not page.views or len(found) >= page.total:
+                return tuple(found)
+
+    def _reached_capture(self, folder: Path, on_progress: Progress | None) -> FolderCapture | UploadedCapture:
         if self.is_local:
             self.request(AllowFolder(path=str(folder)), Done)
-            where = FolderCapture(path=str(folder))
-        else:
-            where = UploadedCapture(id=self.send_capture(folder, on_progress))
-        request = Train(name=name or folder.name, capture=where, **options)
-        return Job(self, self.request(request, JobAccepted).job.job)
+            return FolderCapture(path=str(folder))
+        return UploadedCapture(id=self.send_capture(folder, on_progress))
 
     @property
     def is_local(self) -> bool:
@@ -290,6 +317,10 @@ class Backend:
         if not isinstance(said, Picture):
             raise BackendMistake(f"The backend answered {type(said).__name__} to Render.")
         return said
+
+    def pose(self, pose: str, asset: str, vertices: Array, version: str = "") -> None:
+        """Moves the mesh that a version is bound to; `SceneObject(..., pose=pose)` draws it so from then on."""
+        self.request(PoseMesh(pose=pose, asset=asset, vertices=vertices, version=version), Done)
 
     def assets(self) -> tuple[AssetInfo, ...]:
         return self.request(ListAssets(), AssetList).assets

@@ -10,6 +10,7 @@ from .limits import CHUNK_BYTES, WINDOW
 from .things import (
     Array,
     AssetInfo,
+    CapturedView,
     Count,
     Identifier,
     JobState,
@@ -65,6 +66,11 @@ class AssetList(Message, frozen=True):
 
 class VersionList(Message, frozen=True):
     versions: tuple[VersionInfo, ...]
+
+
+class CaptureViews(Message, frozen=True):
+    views: tuple[CapturedView, ...]  # at most VIEWS_A_PAGE, by name
+    total: Count  # of the capture
 
 
 class Superseded(Message, frozen=True):
@@ -133,6 +139,14 @@ class Picture(Message, frozen=True):
     depth: Array | None = None  # [H, W] float32; 0 where nothing is
     step: int = 0  # of the running job that was drawn; 0 = none
     seconds: float = 0.0  # that the rasterizer took
+
+
+class MeshData(Message, frozen=True):
+    """A mesh in its asset's frame."""
+
+    vertices: Array  # [V, 3] float32
+    faces: Array  # [F, 3] int32, counter-clockwise seen from outside
+    colors: Array  # [V, 3] uint8 sRGB
 
 
 # ---- events

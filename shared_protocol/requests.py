@@ -16,6 +16,7 @@ from .things import (
     FolderCapture,
     Identifier,
     ManifestFile,
+    Matrix,
     Message,
     Name,
     PathText,
@@ -66,6 +67,24 @@ class Train(Message, frozen=True):
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None = None
     masks: Literal["auto", "ignore", "segment", "alpha", "off"] = "auto"
     strict: bool = False  # a missing photo is an error
+
+
+class RunMethod(Message, frozen=True):
+    """Any method but a training, on a version of an asset. Methods that edit or rig do not wait for trainings."""
+
+    method: Identifier
+    asset: Identifier
+    version: Identifier = ""
+    settings: dict[str, SettingValue] = msgspec.field(default_factory=dict[str, SettingValue])  # of the method
+    name: Name = ""  # of the job; "" = the method's label
+    box: Matrix | None = None  # asset_from_box: carries the cube from -1 to 1 into the asset's frame
+    vertices: Array | None = None  # [V, 3] float32, of a mesh in the asset's frame
+    faces: Array | None = None  # [F, 3] int32
+
+    def __post_init__(self) -> None:
+        if self.box is not None and not all(map(math.isfinite, self.box)):
+            raise ValueError("a box needs finite numbers")
+        _check_mesh(self.vertices, self.faces)
 
 
 class ListJobs(Message, frozen=True):
@@ -141,6 +160,31 @@ class FetchSplats(Message, frozen=True):
     version: Identifier = ""
 
 
+class FetchMesh(Message, frozen=True):
+    """The mesh that a finished job made."""
+
+    job: Identifier
+
+
+class PoseMesh(Message, frozen=True):
+    """Where the vertices of the mesh are now that a version is bound to; `SceneObject.pose` draws it so."""
+
+    pose: Annotated[Identifier, msgspec.Meta(min_length=1)]  # a name that nobody else uses; said again, it is replaced
+    asset: Identifier
+    vertices: Array  # [V, 3] float32, in the asset's frame, as many as the version's `bound_vertices`
+    version: Identifier = ""
+
+    def __post_init__(self) -> None:
+        _check_vertices(self.vertices)
+
+
+class ListViews(Message, frozen=True):
+    """The posed photos of a capture, a page at a time."""
+
+    capture: FolderCapture | UploadedCapture
+    first: Count = 0  # how many views, by name, were had before
+
+
 class Render(Message, frozen=True):
     objects: tuple[SceneObject, ...]
     camera: ViewCamera
@@ -150,6 +194,8 @@ class Render(Message, frozen=True):
     depth: bool = True
     antialiased: bool = False
     surface_depth: Array | None = None  # [H, W] float32, distance along z at which the blend stops
+    surface_vertices: Array | None = None  # [V, 3] float32, world: opaque triangles from which the backend makes
+    surface_faces: Array | None = None  # [F, 3] int32   such a depth itself; the nearer of both counts
     stream: Name = ""  # of several requests with one stream only the newest is answered by a picture
 
     def __post_init__(self) -> None:
@@ -159,6 +205,7 @@ class Render(Message, frozen=True):
         size = (self.camera.height, self.camera.width)
         if surface is not None and (surface.shape != size or surface.dtype != np.float32):
             raise ValueError(f"surface_depth must be float32 {size}")
+        _check_mesh(self.surface_vertices, self.surface_faces)
 
 
 class GrantFrames(Message, frozen=True):
@@ -205,3 +252,20 @@ class WantChunk(Message, frozen=True):
 
 class CloseDownload(Message, frozen=True):
     download: Identifier
+
+
+def _check_mesh(vertices: Array | None, faces: Array | None) -> None:
+    if (vertices is None) != (faces is None):
+        raise ValueError("a mesh needs both its vertices and its faces")
+    if vertices is None or faces is None:
+        return
+    _check_vertices(vertices)
+    if faces.dtype != np.int32 or faces.ndim != 2 or faces.shape[1] != 3:
+        raise ValueError("faces must be int32 [F, 3]")
+    if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
+        raise ValueError("faces name vertices that are not there")
+
+
+def _check_vertices(vertices: Array) -> None:
+    if vertices.dtype != np.float32 or vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise ValueError("vertices must be float32 [V, 3]")

@@ -25,6 +25,8 @@ Matrix = tuple[
     float, float, float, float, float, float, float, float, float, float, float, float, float, float, float, float
 ]  # 4x4, row after row
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+Bounds = tuple[float, float, float, float, float, float]  # lowest x, y, z, then highest
+Direction = tuple[float, float, float]
 SettingValue = bool | int | float | str | None
 Quality = Literal["draft", "normal", "high"]
 JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
@@ -59,7 +61,9 @@ class JobState(Part, frozen=True):
     name: Name
     method: Identifier
     status: JobStatus
-    asset: Identifier = ""  # what it writes; its head follows the training while the job runs
+    category: Name = "training"  # of the method
+    asset: Identifier = ""  # what it writes, or for "meshing" reads; the head follows a training while it runs
+    version: Identifier = ""  # that it made; "" = none yet, or it makes none
     stage: str = ""
     step: int = 0
     steps: int = 0
@@ -77,6 +81,8 @@ class AssetInfo(Part, frozen=True):
     bytes: Count = 0  # of all versions on the disk
     created: float = 0.0  # seconds since 1970
     job: Identifier = ""  # that is writing it now
+    bounds: Bounds | None = None  # of the head, without stray splats; None = unknown
+    up: Direction = (0.0, 0.0, 0.0)  # in the asset's frame, as the capture's cameras stood; zeros = unknown
 
 
 class VersionInfo(Part, frozen=True):
@@ -87,6 +93,8 @@ class VersionInfo(Part, frozen=True):
     splats: Count = 0
     bytes: Count = 0
     created: float = 0.0  # seconds since 1970
+    bounds: Bounds | None = None  # in the asset's frame, without stray splats; None = unknown
+    bound_vertices: Count = 0  # of the mesh that it is bound to, which `PoseMesh` moves; 0 = it is not bound
 
 
 class MethodInfo(Part, frozen=True):
@@ -138,6 +146,16 @@ class ViewCamera(Part, frozen=True):
             raise ValueError("a camera needs finite numbers, positive focal lengths and 0 < near < far")
 
 
+class CapturedView(Part, frozen=True):
+    """A photo and the camera that took it, in the capture's frame."""
+
+    name: Annotated[str, msgspec.Meta(max_length=4096)]  # path below the capture's folder, with "/"
+    path: PathText  # of the photo, on the backend's machine
+    camera: ViewCamera  # the pinhole part, on the photo's full pixel grid
+    distorted: bool = False  # the photo is not quite what the pinhole camera sees
+    held_out: bool = False  # never trained on
+
+
 class SceneObject(Part, frozen=True):
     """An asset as it stands in the scene."""
 
@@ -145,6 +163,7 @@ class SceneObject(Part, frozen=True):
     version: Identifier = ""  # "" = the head, which follows a running job
     world_from_object: Matrix = IDENTITY
     visible: bool = True
+    pose: Identifier = ""  # of `PoseMesh`, said before for this asset and version; "" = at rest
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.world_from_object)):

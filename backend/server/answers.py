@@ -28,9 +28,12 @@ from shared_protocol.messages import (
     ListJobs,
     ListMethods,
     ListVersions,
+    ListViews,
     PauseJob,
+    PoseMesh,
     RenameAsset,
     ResumeJob,
+    RunMethod,
     Train,
     VersionList,
 )
@@ -40,6 +43,8 @@ QuickRequest = (
     ListMethods
     | AllowFolder
     | Train
+    | RunMethod
+    | PoseMesh
     | ListJobs
     | GetJob
     | PauseJob
@@ -51,7 +56,7 @@ QuickRequest = (
     | DeleteAsset
     | HoldVersions
 )
-FileRequest = ImportFile | ImportUpload | ExportFile
+FileRequest = ImportFile | ImportUpload | ExportFile | ListViews
 
 
 class Answers:
@@ -68,6 +73,11 @@ class Answers:
                 return Done()
             case Train():
                 return JobAccepted(job=self._desk.submit(self._with_checked_path(request)))
+            case RunMethod():
+                return JobAccepted(job=self._desk.run_method(request))
+            case PoseMesh():
+                self._desk.pose(request)
+                return Done()
             case ListJobs():
                 return JobList(jobs=self._desk.jobs())
             case GetJob():
@@ -105,6 +115,9 @@ class Answers:
             case ExportFile():
                 self._desk.export_file(request.asset, request.version, self._folders.check(request.path))
                 return Done()
+            case ListViews(capture=capture):
+                folder = self._folders.check(capture.path) if isinstance(capture, FolderCapture) else capture.id
+                return self._desk.views(folder, request.first)
             case _:
                 assert_never(request)
 

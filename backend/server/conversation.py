@@ -40,6 +40,7 @@ from shared_protocol.messages import (
     Event,
     ExportFile,
     Failed,
+    FetchMesh,
     FetchSplats,
     FinishCapture,
     GrantFrames,
@@ -49,6 +50,8 @@ from shared_protocol.messages import (
     JobChanged,
     JoinBulk,
     Joined,
+    ListViews,
+    MeshData,
     OpenDownload,
     OpenUpload,
     Render,
@@ -62,7 +65,7 @@ from shared_protocol.things import Message
 
 log = logging.getLogger(__name__)
 
-ThreadRequest = QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats
+ThreadRequest = QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats | FetchMesh
 
 _MOST_UNANSWERED = 256
 _MOST_CHUNKS = 2 * WINDOW  # in work for one client; each is as large as a chunk
@@ -250,6 +253,8 @@ class Conversation:
             session.chunks_in_work -= is_chunk
             if isinstance(outcome, Splats) and isinstance(message, FetchSplats):
                 self._frames.put(session, f"splats {message.asset} {message.version}", id, outcome)
+            elif isinstance(outcome, MeshData) and isinstance(message, FetchMesh):
+                self._frames.put(session, f"mesh {message.job}", id, outcome)
             else:
                 self._say(session, id, outcome)
 
@@ -259,9 +264,11 @@ class Conversation:
         match message:
             case FetchSplats():
                 return self._threads.slow, lambda: self._desk.bake(message.asset, message.version)
+            case FetchMesh():
+                return self._threads.slow, lambda: self._desk.mesh(message.job)
             case OpenDownload():
                 return self._threads.slow, lambda: self._transfers.open_download(session.id, message)
-            case ImportFile() | ImportUpload() | ExportFile():
+            case ImportFile() | ImportUpload() | ExportFile() | ListViews():
                 return self._threads.slow, lambda: self._answers.about_files(message)
             case (
                 OpenUpload()

@@ -12,11 +12,11 @@ from backend.server.workers import attempt
 from shared_protocol.errors import UserError
 from shared_protocol.messages import (
     Failed,
+    Frame,
     JobChanged,
     Picture,
     Preview,
     Render,
-    Splats,
     Superseded,
     WatchJob,
 )
@@ -54,7 +54,7 @@ class Frames:
         session.drawing[stream] = (id, future)
         future.add_done_callback(lambda done: self._post(lambda: self._drawn(session, stream, id, done)))
 
-    def put(self, session: Session, stream: str, id: int, frame: Picture | Splats | Preview) -> None:
+    def put(self, session: Session, stream: str, id: int, frame: Frame) -> None:
         """Lets the frame wait for credit, in the place of an older one of its stream."""
         self._overtake_waiting(session, stream)
         session.frames[stream] = (id, frame)

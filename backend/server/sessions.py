@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared_protocol.messages import JobProgress, Picture, Preview, Splats
+from shared_protocol.messages import Frame, JobProgress, Picture, Preview
 from shared_protocol.things import Message
 
 Lane = Literal["control", "bulk"]
@@ -41,7 +41,7 @@ class Session:
     credit: int = 0
     said: dict[Hashable, tuple[int, Message]] = field(default_factory=dict)  # for control, oldest first
     chunks: deque[tuple[int, Message]] = field(default_factory=deque)  # for bulk
-    frames: dict[str, tuple[int, Picture | Splats | Preview]] = field(default_factory=dict)  # for bulk, by stream
+    frames: dict[str, tuple[int, Frame]] = field(default_factory=dict)  # for bulk, by stream
     drawing: dict[str, tuple[int, Future[Picture]]] = field(default_factory=dict)  # asked of the desk, by stream
     watches: dict[str, Watch] = field(default_factory=dict)  # by job
     unanswered: int = 0  # requests that are being worked on

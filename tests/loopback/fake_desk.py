@@ -17,18 +17,31 @@ from shared_protocol.errors import UserError
 from shared_protocol.messages import (
     AssetChanged,
     AssetRemoved,
+    CaptureViews,
     Catalog,
     Event,
     JobChanged,
     JobProgress,
+    MeshData,
     Picture,
+    PoseMesh,
     Preview,
     Render,
+    RunMethod,
     Splats,
     Train,
 )
 from shared_protocol.schema import Setting
-from shared_protocol.things import ENDED, AssetInfo, JobState, MethodInfo, VersionInfo
+from shared_protocol.things import (
+    ENDED,
+    IDENTITY,
+    AssetInfo,
+    CapturedView,
+    JobState,
+    MethodInfo,
+    VersionInfo,
+    ViewCamera,
+)
 
 METHOD = MethodInfo(
     id="counting",
@@ -60,6 +73,7 @@ class FakeDesk:
         self.held: threading.Event | None = None  # while it is clear, pictures wait for it
         self.drawn: list[Render] = []
         self.trained: list[Train] = []
+        self.posed: dict[str, PoseMesh] = {}
         self.held_versions: dict[tuple[str, str], tuple[str, ...]] = {}
         self.closed = False
 
@@ -100,6 +114,20 @@ class FakeDesk:
         self._tell(state)
         threading.Thread(target=self._count, args=(state.job, request.settings.get("pace", 100)), daemon=True).start()
         return state
+
+    def run_method(self, request: RunMethod) -> JobState:
+        asset = self._asset(request.asset)
+        state = JobState(
+            job=f"job-{next(self._numbers)}", name=request.name, method=request.method, status="finished",
+            asset=asset.asset, category="editing", version="v2",
+        )  # fmt: skip
+        return self._tell(state)
+
+    def mesh(self, job: str) -> MeshData:
+        if self.job(job).status != "finished":
+            raise UserError("not_found", f"The job '{job}' made no mesh.")
+        triangle = np.eye(3, dtype=np.float32)
+        return MeshData(vertices=triangle, faces=np.arange(3, dtype=np.int32)[None], colors=np.zeros((3, 3), np.uint8))
 
     def _count(self, job: str, pace: float) -> None:
         while not self.closed:
@@ -194,6 +222,10 @@ class FakeDesk:
         self._asset(asset)
         path.write_bytes((self.workspace / f"{asset}.bytes").read_bytes())
 
+    def pose(self, request: PoseMesh) -> None:
+        self._asset(request.asset)
+        self.posed[request.pose] = request
+
     def render(self, request: Render) -> Future[Picture]:
         for thing in request.objects:
             self._asset(thing.asset)
@@ -219,6 +251,13 @@ class FakeDesk:
 
     def capture(self, id: str) -> bool:
         return id in self._captures
+
+    def views(self, capture: Path | str, first: int) -> CaptureViews:
+        camera = ViewCamera(camera_from_world=IDENTITY, fx=9, fy=9, cx=4, cy=2, width=8, height=4)
+        views = [
+            CapturedView(name=f"{number}.png", path=f"{capture}/{number}.png", camera=camera) for number in (1, 2, 3)
+        ]
+        return CaptureViews(views=tuple(views[first : first + 2]), total=3)
 
     def capture_begin(self, id: str, name: str) -> Path:
         folder = self.workspace / "captures" / id

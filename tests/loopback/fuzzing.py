@@ -37,6 +37,8 @@ from .fake_desk import METHOD, FakeDesk, sha256
 ONE = b"x" * 10
 _CAMERA = ViewCamera(camera_from_world=IDENTITY, fx=9, fy=9, cx=4, cy=2, width=8, height=4)
 _SCENE = m.Render(objects=(SceneObject(asset="asset-1"),), camera=_CAMERA)
+_TRIANGLE = np.eye(3, dtype=np.float32)
+_FACE = np.arange(3, dtype=np.int32)[None]
 OUTSIDE = "OUTSIDE"  # in a seed: a path that is not allowed, in the fuzzer's own folder
 SEEDS: tuple[Message, ...] = (
     m.Hello(version=1, client="fuzzer"),
@@ -46,6 +48,12 @@ SEEDS: tuple[Message, ...] = (
     m.AllowFolder(path=OUTSIDE),
     m.Train(name="a", capture=FolderCapture(path=OUTSIDE), settings={"pace": 1.0}, steps=5),
     m.Train(name="b", capture=UploadedCapture(id=sha256(ONE)), method="counting"),
+    m.RunMethod(method="crop", asset="asset-1", version="v1", settings={"keep": "inside"}, box=IDENTITY),
+    m.RunMethod(method="bind", asset="asset-1", vertices=_TRIANGLE, faces=_FACE, name="bind"),
+    m.FetchMesh(job="job-1"),
+    m.PoseMesh(pose="arm", asset="asset-1", vertices=_TRIANGLE),
+    m.ListViews(capture=FolderCapture(path=OUTSIDE), first=1),
+    m.ListViews(capture=UploadedCapture(id=sha256(ONE))),
     m.ListJobs(),
     m.GetJob(job="job-1"),
     m.PauseJob(job="job-1"),
@@ -63,6 +71,7 @@ SEEDS: tuple[Message, ...] = (
     m.FetchSplats(asset="asset-1"),
     _SCENE,
     msgspec.structs.replace(_SCENE, stream="view", surface_depth=np.zeros((4, 8), np.float32)),
+    msgspec.structs.replace(_SCENE, surface_vertices=_TRIANGLE, surface_faces=_FACE),
     m.GrantFrames(count=2),
     m.OpenUpload(size=10, sha256=sha256(ONE)),
     m.UploadChunk(upload=sha256(ONE), offset=0, data=np.frombuffer(ONE, np.uint8)),
