@@ -1,0 +1,71 @@
+"""All that the extension knows of the backend, its jobs and its assets; never changed, only followed by another one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..protocol import things
+from .backend_state import CONNECTED, NOTHING_YET, Life
+from .curve import Curve
+
+MOST_NOTES = 50
+
+
+class JobView(msgspec.Struct, frozen=True):
+    """A job as the panels show it."""
+
+    state: things.JobState
+    curve: Curve = Curve()
+    notes: tuple[str, ...] = ()  # oldest first
+    started: float = 0.0  # when it was first seen running, on the events' clock; 0 = not yet
+
+    @property
+    def is_over(self) -> bool:
+        return self.state.status in things.ENDED
+
+    def writes(self, asset: str) -> bool:
+        """A meshing job only reads its asset."""
+        return self.state.asset == asset and self.state.category != "meshing"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the present stage. None = it is too early to say, or the job rests."""
+        if self.state.status != "running":
+            return None
+        return self.curve.seconds_left(self.state.step, self.state.steps)
+
+
+class Session(msgspec.Struct, frozen=True):
+    """failure: the last one, shown until it is dismissed. device, is_local: of the connected backend.
+
+    restarted: why the backend's process was started again; "" = it was not.
+    known_since_connecting: jobs and assets that were heard of since the connection, so that the lists, which were asked
+    for before, do not bring an older state back.
+    """
+
+    life: Life = NOTHING_YET
+    catalog: tuple[things.MethodInfo, ...] = ()
+    jobs: dict[str, JobView] = msgspec.field(default_factory=dict[str, JobView])  # oldest first
+    assets: dict[str, things.AssetInfo] = msgspec.field(default_factory=dict[str, things.AssetInfo])
+    failure: things.Failed | None = None
+    is_local: bool = True
+    device: str = ""
+    restarted: str = ""
+    known_since_connecting: frozenset[str] = frozenset()
+
+    @property
+    def is_connected(self) -> bool:
+        return self.life.state in CONNECTED
+
+    @property
+    def active_job(self) -> JobView | None:
+        """The newest job that runs or rests; else the newest that waits."""
+        for statuses in (("running", "paused"), ("queued",)):
+            for job in reversed(self.jobs.values()):
+                if job.state.status in statuses:
+                    return job
+        return None
+
+    def job_of_asset(self, asset: str) -> JobView | None:
+        """The job that still writes this asset."""
+        return next((job for job in self.jobs.values() if job.writes(asset) and not job.is_over), None)

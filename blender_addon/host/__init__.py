@@ -1,0 +1,1 @@
+"""Touches Blender: bpy in, numpy out."""

@@ -1,0 +1,1 @@
+"""How the extension reaches the backend: connection, process, private environment. No bpy."""

@@ -1,0 +1,39 @@
+"""The one bpy timer: drains what happened meanwhile."""
+
+from __future__ import annotations
+
+import logging
+
+import bpy
+
+from .host import current
+
+log = logging.getLogger(__name__)
+
+IDLE_S, LIVE_S = 0.25, 0.03  # between two ticks, without and with something that can speak
+
+
+def tick() -> float:
+    """Seconds until the next tick. Never raises: a timer that raises is not called again."""
+    try:
+        current.drain()
+    except Exception as error:  # noqa: BLE001  whatever it was, the next event is drained
+        _report(error)
+    return LIVE_S if current.open_link() is not None or current.session().life.state == "installing" else IDLE_S
+
+
+def _report(error: Exception) -> None:
+    try:
+        current.tell(error)
+    except Exception:
+        log.exception("The tick failed twice")
+
+
+def register() -> None:
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=IDLE_S, persistent=True)
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
