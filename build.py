@@ -5,23 +5,13 @@ The syntax stays readable for Python 3.6, so that an old Python can say one clea
 """
 
 import ast
-import contextlib
-import ctypes
-import hashlib
-import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-
-try:
-    import fcntl
-except ImportError:  # Windows: two set-ups at once are not kept apart there
-    fcntl = None
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 
@@ -40,22 +30,12 @@ def complaint_about(version, which=shutil.which):
 if complaint_about(sys.version_info[:2]):
     sys.exit(complaint_about(sys.version_info[:2]))
 
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402  after the question whether this Python is new enough
+from collections.abc import Callable  # noqa: E402  after the question whether this Python is new enough
 from pathlib import Path  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-PYTHON = BIN / "python"
-REQUIREMENTS = ROOT / "requirements"
-STATE = VENV / "splatwright-setup.json"  # which steps of the set-up are done, and for which content of their files
-SPACE_NEEDED = {"cpu": 3 * 10**9, "cuda": 12 * 10**9}  # bytes, downloads included
-BLENDER_STUBS = ("4.5", "5.2")
-
-
-class Stop(Exception):
-    """Ends a verb with one sentence for whoever ran it."""
-
+from building import blender, extension_zips  # noqa: E402
+from building.environment import BLENDER_STUBS, install_stubs, pip, prepare  # noqa: E402
+from building.process import BIN, PYTHON, ROOT, Stop, call, child_environment, refuse, run, say  # noqa: E402
 
 # ---- verbs
 
@@ -150,8 +130,9 @@ def wheel(arguments: list[str]) -> int:
     """Build dist/splatwright-*.whl and see that the command in it starts."""
     refuse(arguments)
     prepare()
-    for leftovers in (ROOT / "build", ROOT / "dist"):  # setuptools would pack modules that are long gone
-        shutil.rmtree(leftovers, ignore_errors=True)
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack modules that are long gone
+    for older in (ROOT / "dist").glob("*.whl"):
+        older.unlink()
     pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", ROOT / "dist", ROOT)
     (built,) = (ROOT / "dist").glob("*.whl")
     with tempfile.TemporaryDirectory() as folder:
@@ -172,162 +153,43 @@ def wheel(arguments: list[str]) -> int:
     return 0
 
 
-# ---- set-up
+def extension(arguments: list[str]) -> int:
+    """Build and validate the zips for Blender, and dist/repository/, which can be hosted."""
+    refuse(arguments)
+    output = ROOT / "dist"
+    built = extension_zips.build(output)
+    validated = blender.validate(built) and blender.make_repository(built, output / "repository")
+    for path in built:
+        say(f"Built {path} ({path.stat().st_size / 1e6:.1f} MB).")
+    if validated:
+        say(f"Built {output / 'repository'}: host this folder, docs/installing.md says how.")
+    else:
+        say("Blender itself has not looked at them: no Blender as a Python module is here (test-blender makes one).")
+    return 0
 
 
-def prepare(*extras: str) -> None:
-    """Does what the set-up still lacks. extras: files of requirements/ beside common and the device's."""
-    with only_one_at_a_time():
-        device = wanted_device()
-        make_environment(device)
-        for names in (("common", device), *((extra,) for extra in extras)):
-            install(names)
-        once("project", [ROOT / "pyproject.toml"], install_project)
-        if device == "cuda":
-            once("gsplat", [REQUIREMENTS / "cuda.txt", ROOT / "backend/splats/raster/gsplat_build.py"], build_gsplat)
-        rooms = ("splats", "captures", "training")
-        sources = [path for room in rooms for path in sorted((ROOT / "backend" / room).rglob("*.py"))]
-        once("kernels", [REQUIREMENTS / "common.txt", *sources], compile_kernels)
+def catalog(arguments: list[str]) -> int:
+    """Write blender_addon/catalog.json: every method, so that Blender's panel is drawn before a backend runs."""
+    refuse(arguments)
+    prepare()
+    target = ROOT / "blender_addon" / "catalog.json"
+    asked = (
+        "import msgspec, pathlib, sys; from backend.methods import registry; from backend.splats.io import atomic\n"
+        "text = msgspec.json.format(msgspec.json.encode(registry.catalog()))\n"
+        "atomic.write_bytes(pathlib.Path(sys.argv[1]), text + b'\\n')"
+    )
+    run([PYTHON, "-c", asked, target], "The methods could not be described.")
+    say(f"Wrote {target}.")
+    return 0
 
 
-def wanted_device() -> str:
-    wanted = os.environ.get("SPLATWRIGHT_SETUP", "auto")
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise Stop(f"SPLATWRIGHT_SETUP is '{wanted}': set it to cpu or cuda, or leave it away.")
-    return wanted if wanted != "auto" else "cuda" if has_nvidia_driver() else "cpu"
-
-
-def has_nvidia_driver() -> bool:
-    if shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
-        return True
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
-
-
-def make_environment(device: str) -> None:
-    """A .venv that works; one that does not is made anew."""
-    flaw = environment_flaw()
-    if flaw is None:
-        return
-    if VENV.exists():
-        say(f"Making {VENV} anew: {flaw}.")
-        shutil.rmtree(VENV)
-    free = shutil.disk_usage(ROOT).free
-    if free < SPACE_NEEDED[device]:
-        needed = f"{SPACE_NEEDED[device] / 1e9:.0f} GB for the {device} set-up, {free / 1e9:.1f} GB are free"
-        raise Stop(f"The disk that holds {ROOT} is too full: {needed}.")
-    if importlib.util.find_spec("ensurepip") is None:
-        package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-        raise Stop(f"This Python has no ensurepip. Install it (Debian, Ubuntu: sudo apt-get install -y {package}).")
-    # In an activated environment sys.executable is the very thing that was just removed.
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    run([base, "-m", "venv", VENV], f"{VENV} could not be made.")
-
-
-def environment_flaw() -> str | None:
-    """Why the .venv cannot be used, or None."""
-    if not PYTHON.exists() or not (VENV / "pyvenv.cfg").is_file():
-        return "its Python is gone"
-    version = re.search(r"^version\s*=\s*(\d+)\.(\d+)", (VENV / "pyvenv.cfg").read_text(encoding="utf-8"), re.MULTILINE)
-    if version is None or not OLDEST <= (int(version.group(1)), int(version.group(2))) <= NEWEST:
-        return "its Python cannot be used"
-    if "installing" in state():
-        return "the last installation was cut off (what was downloaded is kept by pip)"
-    return None
-
-
-def install(names: tuple[str, ...]) -> None:
-    files = [REQUIREMENTS / f"{name}.txt" for name in names]
-
-    def install_them() -> None:
-        say(f"Installing what is pinned in {' and '.join(f'requirements/{file.name}' for file in files)}")
-        options = [part for file in files for part in ("--requirement", file)]
-        pip("install", *options)
-
-    once("+".join(names), files, install_them)
-
-
-def install_project() -> None:
-    """Links the working tree into .venv, which brings the command `splatwright`."""
-    # setuptools warns at length of what an editable installation always is.
-    pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT, PYTHONWARNINGS="ignore")
-
-
-def install_stubs() -> None:
-    """Blender's type stubs, each version in a folder of its own: they would overwrite each other."""
-    with only_one_at_a_time():
-        for version in BLENDER_STUBS:
-            pins = REQUIREMENTS / f"stubs-blender-{version}.txt"
-            folder = VENV / f"stubs-blender-{version}"
-
-            def install_them(pins: Path = pins, folder: Path = folder) -> None:
-                shutil.rmtree(folder, ignore_errors=True)
-                pip("install", "--quiet", "--no-deps", "--target", folder, "--requirement", pins)
-
-            once(folder.name, [pins], install_them)
-
-
-def build_gsplat() -> bool:
-    """Builds and tries gsplat; where that cannot be done, says why and leaves the CPU to do the work meanwhile."""
-    code = call([PYTHON, "-m", "backend.splats.raster.gsplat_build"])
-    if code != 0:
-        say("Until then Splatwright works on the CPU.")
-    return code == 0
-
-
-def compile_kernels() -> None:
-    say("Compiling the CPU kernels (once)")
-    run([PYTHON, "-m", "backend.jobs.warm_up"], "The CPU kernels could not be compiled.")
-
-
-def pip(verb: str, *arguments: str | Path, **variables: str) -> None:
-    """Runs pip in .venv; the state remembers that it is at work, so that a cut-off installation is noticed."""
-    changes = verb == "install" and "--target" not in arguments
-    if changes:
-        write_state({**state(), "installing": True})
-    command = [PYTHON, "-m", "pip", verb, "--no-input", "--disable-pip-version-check", *arguments]
-    code = call(command, env={**child_environment(), **variables})
-    if changes and code >= 0:  # pip came to an end by itself, and undoes what it could not finish
-        write_state({key: value for key, value in state().items() if key != "installing"})
-    if code != 0:
-        raise Stop("pip could not do it (its message stands above). Mend that and run the same command again.")
-
-
-# ---- what is done already
-
-
-def once(step: str, files: Sequence[Path], action: Callable[[], bool | None]) -> None:
-    """Runs the action unless it was done with these files as they are. An action that returns False is not done."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
-    if state().get(step) != digest.hexdigest() and action() is not False:
-        write_state({**state(), step: digest.hexdigest()})
-
-
-def state() -> dict:
-    try:
-        return json.loads(STATE.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def write_state(content: dict) -> None:
-    temporary = STATE.with_suffix(".part")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, STATE)
-
-
-@contextlib.contextmanager
-def only_one_at_a_time() -> Iterator[None]:
-    """Two verbs started together set up one after the other."""
-    with open(ROOT / ".setup.lock", "w", encoding="utf-8") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def test_blender(arguments: list[str]) -> int:
+    """Run tests/blender against the built zips (test-blender [4.5 5.0 5.2] [what goes to pytest])."""
+    wanted = [argument for argument in arguments if argument in blender.VERSIONS]
+    prepare("test")  # the backend that the tests talk to
+    zips = extension_zips.build(ROOT / "dist")
+    rest = [argument for argument in arguments if argument not in wanted]
+    return blender.test(wanted or list(blender.VERSIONS), zips, rest)
 
 
 # ---- pieces of verbs
@@ -356,37 +218,17 @@ def summary_of(path: Path) -> str:
     return documentation.partition("\n")[0]
 
 
-def child_environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONNOUSERSITE": "1", "VIRTUAL_ENV": str(VENV)}
-
-
-def call(command: Sequence[str | Path], cwd: str | Path = ROOT, env: dict[str, str] | None = None) -> int:
-    words = [str(part) for part in command]
-    return subprocess.run(words, cwd=str(cwd), env=env or child_environment(), check=False).returncode
-
-
-def run(command: Sequence[str | Path], failed: str, cwd: str | Path = ROOT, env: dict[str, str] | None = None) -> None:
-    if call(command, cwd, env) != 0:
-        raise Stop(failed)
-
-
-def refuse(arguments: list[str]) -> None:
-    if arguments:
-        raise Stop(f"This verb takes no arguments, but was given: {' '.join(arguments)}")
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
-
-
-VERBS = {verb.__name__: verb for verb in (setup, demo, test, check, bench, fuzz, wheel)}
+VERBS = {
+    verb.__name__.replace("_", "-"): verb
+    for verb in (setup, demo, test, test_blender, check, bench, fuzz, wheel, extension, catalog)
+}
 
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         say("python3 build.py VERB\n")
         for name, verb in VERBS.items():
-            say(f"  {name:8} {verb.__doc__}")
+            say(f"  {name:12} {verb.__doc__}")
         return 0 if arguments else 2
     if arguments[0] not in VERBS:
         say(f"There is no verb '{arguments[0]}'. There are: {', '.join(VERBS)}.")

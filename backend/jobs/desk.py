@@ -38,7 +38,7 @@ from shared_protocol.messages import (
     Splats,
     Train,
 )
-from shared_protocol.things import AssetInfo, JobState, MethodInfo, VersionInfo
+from shared_protocol.things import AssetInfo, JobState, VersionInfo
 
 
 class Desk:
@@ -102,12 +102,7 @@ class Desk:
         return self._queue.step_age()
 
     def methods(self) -> Catalog:
-        return Catalog(
-            methods=tuple(
-                MethodInfo(id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings)
-                for m in registry.all_methods()
-            )
-        )
+        return registry.catalog()
 
     # ---- jobs
 

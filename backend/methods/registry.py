@@ -13,7 +13,9 @@ import msgspec
 
 from backend.methods.job import Job
 from shared_protocol.errors import UserError
+from shared_protocol.messages import Catalog
 from shared_protocol.schema import Setting, describe
+from shared_protocol.things import MethodInfo
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ def all_methods() -> tuple[Method, ...]:
                     importlib.import_module(module.name)
         _walked = True
     return tuple(sorted(_methods.values(), key=lambda m: (m.category, m.id)))
+
+
+def catalog() -> Catalog:
+    """Every method as clients are told of it; `blender_addon/catalog.json` holds the same."""
+    return Catalog(
+        methods=tuple(
+            MethodInfo(id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings)
+            for m in all_methods()
+        )
+    )
 
 
 def find(identifier: str) -> Method:

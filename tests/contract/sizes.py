@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("backend", "blender_addon", "shared_protocol", "benchmarks", "tests")
+ROOMS = ("backend", "blender_addon", "building", "shared_protocol", "benchmarks", "tests")
 
 FILE_GOAL, FILE_LIMIT, FUNCTION_GOAL = 400, 600, 60  # lines
 

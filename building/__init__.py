@@ -1,0 +1,1 @@
+"""The parts of build.py. They need nothing but Python itself."""
