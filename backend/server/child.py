@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -14,7 +15,21 @@ from typing import Protocol
 
 import msgspec
 
-from backend.server.family import FATAL, UNABLE, Dying, EndNow, FromParent, Orders, OwnerGone, Ready, Unable, line
+from backend.server.family import (
+    FATAL,
+    UNABLE,
+    AreYouThere,
+    Dying,
+    EndNow,
+    FromChild,
+    FromParent,
+    Here,
+    Orders,
+    OwnerGone,
+    Ready,
+    Unable,
+    line,
+)
 from backend.server.keys import KeyFolder
 from backend.server.listening import listen
 from backend.server.loop import Server
@@ -34,12 +49,20 @@ class DeskMaker(Protocol):
 def run(make_desk: DeskMaker) -> int:
     """Works until the parent says so or is gone. Returns the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    _show_stacks_in_the_log()
     # Ctrl-C reaches the whole terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Unbuffered: a thread that waits in a buffered reader would hold its lock when Python ends.
     orders_in, reports_out = FileIO(sys.stdin.fileno(), closefd=False), _own_standard_output()
     orders = msgspec.json.decode(orders_in.readline(), type=Orders)
     return _Child(orders, reports_out).run(make_desk, orders_in)
+
+
+def _show_stacks_in_the_log() -> None:
+    """Where every thread stood: of a crash, and when the parent asks before it kills a child that hangs."""
+    faulthandler.enable()
+    if sys.platform != "win32":
+        faulthandler.register(signal.SIGUSR1)
 
 
 def _own_standard_output() -> FileIO:
@@ -87,14 +110,18 @@ class _Child:
                     self._server.end()
                 case OwnerGone():
                     self._ends_when_idle = True
-        self._server.end()  # the parent is gone: nobody would restart us, so leave nothing half done
+                case AreYouThere():
+                    self._server.post(lambda: self._report(Here()))
+        # The parent is gone: nobody would restart us, so leave nothing half done. Nobody would kill us either.
+        faulthandler.dump_traceback_later(self._orders.patience.ending_s, exit=True)
+        self._server.end()
 
     def _die(self, reason: str) -> None:
         """For the desk: the process is broken, and would only write nonsense."""
         self._report(Dying(reason))
         os._exit(FATAL)
 
-    def _report(self, message: Ready | Dying | Unable) -> None:
+    def _report(self, message: FromChild) -> None:
         try:
             self._reports.write(line(message))
         except BrokenPipeError:

@@ -14,6 +14,14 @@ FATAL = 71  # exit code of a child that cannot go on; what it said last tells wh
 UNABLE = 72  # of one that could not start; starting it again would not help
 
 
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a child may take, in seconds; then it is killed."""
+
+    starting_s: float = 180.0  # loading torch and opening the workspace, on a slow disk
+    working_s: float = 60.0  # without an answer: its loop only passes messages on, so it is stuck
+    ending_s: float = 15.0  # writing a checkpoint
+
+
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """The first thing a child hears."""
 
@@ -25,6 +33,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     threads: int | None = None
     allowed: tuple[str, ...] = ()
     ended: tuple[str, ...] = ()  # why earlier children ended
+    patience: Patience = Patience()
 
 
 class OwnerGone(msgspec.Struct, frozen=True, tag=True):
@@ -35,6 +44,14 @@ class OwnerGone(msgspec.Struct, frozen=True, tag=True):
 
 class EndNow(msgspec.Struct, frozen=True, tag=True):
     """Checkpoint what runs, and end."""
+
+
+class AreYouThere(msgspec.Struct, frozen=True, tag=True):
+    """Answered by the loop that serves clients: a job that is busy does not delay it, a deadlock does."""
+
+
+class Here(msgspec.Struct, frozen=True, tag=True):
+    """The answer."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -53,8 +70,8 @@ class Unable(msgspec.Struct, frozen=True, tag=True):
     hint: str
 
 
-FromParent = OwnerGone | EndNow
-FromChild = Ready | Dying | Unable
+FromParent = OwnerGone | EndNow | AreYouThere
+FromChild = Ready | Here | Dying | Unable
 
 
 def line(message: msgspec.Struct) -> bytes:

@@ -17,13 +17,28 @@ from pathlib import Path
 
 import msgspec
 
-from backend.server.family import FATAL, AtEnd, Dying, EndNow, FromChild, Orders, OwnerGone, Ready, Unable, line
+from backend.server.family import (
+    FATAL,
+    AreYouThere,
+    AtEnd,
+    Dying,
+    EndNow,
+    FromChild,
+    FromParent,
+    Here,
+    Orders,
+    OwnerGone,
+    Ready,
+    Unable,
+    line,
+)
+from backend.server.pulse import Pulse
 from shared_protocol.connection import Connection, write_private
 from shared_protocol.errors import UserError
 
 CHILD = (sys.executable, "-m", "backend.server")
 MOST_RESTARTS, WITHIN_S = 3, 600.0
-_END_S = 15.0  # for a checkpoint; then the child is killed
+_TRACE_S = 1.0  # for a child that hangs to write where it stands; then it is killed
 _ENDED_KEPT = 5
 
 
@@ -75,6 +90,7 @@ class Parent:
         self._say, self._command = say, command
         self._happened: queue.SimpleQueue[_ChildEnded | _ChildSaid | OwnerGone | EndNow] = queue.SimpleQueue()
         self._budget = RestartBudget()
+        self._pulse = Pulse(orders.patience)
         self._child: subprocess.Popen[bytes] | None = None
         self._children = 0
         self._last_words = ""
@@ -102,7 +118,7 @@ class Parent:
             signal.signal(number, lambda *_: self.end())
         try:
             self._start()
-            while not self._has_ended(self._happened.get()):
+            while not self._has_ended(self._next()):
                 pass
         except UserError as error:
             if self._child is not None:
@@ -110,6 +126,29 @@ class Parent:
             self._note_the_end(str(error))
             raise
         self._remove_connection()
+
+    def _next(self) -> _ChildEnded | _ChildSaid | OwnerGone | EndNow:
+        while True:
+            try:
+                return self._happened.get(timeout=self._pulse.look_every_s)
+            except queue.Empty:
+                self._look_after_child()
+
+    def _look_after_child(self) -> None:
+        if self._pulse.look():
+            self._stop_hanging_child()
+        elif self._pulse.asks_now():
+            self._tell_child(AreYouThere())
+
+    def _stop_hanging_child(self) -> None:
+        assert self._child is not None
+        seconds = self._pulse.limit_s
+        self._last_words = f"The working process hung: it gave no answer for {seconds:.0f} s and was stopped."
+        if sys.platform != "win32":
+            self._child.send_signal(signal.SIGUSR1)
+            time.sleep(_TRACE_S)
+        self._child.kill()
+        self._pulse.begin()  # for its end, which is heard of like any other
 
     def _has_ended(self, happened: _ChildEnded | _ChildSaid | OwnerGone | EndNow) -> bool:
         match happened:
@@ -130,6 +169,7 @@ class Parent:
         return False
 
     def _heard(self, message: FromChild) -> None:
+        self._pulse.heard()
         match message:
             case Ready():
                 # A restarted child is found where the first one was.
@@ -139,6 +179,8 @@ class Parent:
                 self._say(f"Ready at {message.control} (bulk: {message.bulk}).")
                 if self._owner_gone:
                     self._tell_child(OwnerGone(self._at_end))
+            case Here():
+                pass
             case Dying():
                 self._last_words = message.reason
             case Unable():
@@ -163,6 +205,7 @@ class Parent:
 
     def _start(self) -> None:
         self._children += 1
+        self._pulse.begin()
         self._child = child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._write(child, line(self._orders))
         threading.Thread(target=self._listen, args=(child, self._children), name="child", daemon=True).start()
@@ -174,7 +217,7 @@ class Parent:
                 self._happened.put(_ChildSaid(number, msgspec.json.decode(text, type=FromChild)))
         self._happened.put(_ChildEnded(number, child.wait()))
 
-    def _tell_child(self, message: OwnerGone | EndNow) -> None:
+    def _tell_child(self, message: FromParent) -> None:
         if self._child is not None:
             self._write(self._child, line(message))
 
@@ -187,7 +230,7 @@ class Parent:
     def _end_soon(self) -> None:
         if not self._ending and self._child is not None:
             self._ending = True
-            timer = threading.Timer(_END_S, self._child.kill)
+            timer = threading.Timer(self._orders.patience.ending_s, self._child.kill)
             timer.daemon = True
             timer.start()
 

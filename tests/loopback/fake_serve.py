@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from pathlib import Path
 
-from backend.server.family import Orders
+import msgspec
+
+from backend.server.family import Orders, Patience
 from backend.server.listening import Address
 from backend.server.parent import Parent
 from shared_protocol.errors import UserError
@@ -19,6 +22,7 @@ def main(home: str, workspace: str = "workspace", at_end: str = "") -> int:
         address=Address(),
         token=secrets.token_hex(32),
         keys=str(folder / "keys"),
+        patience=msgspec.json.decode(os.environ.get("FAKE_SERVE_PATIENCE", "{}"), type=Patience),
     )
     command = (sys.executable, str(Path(__file__).with_name("fake_child.py")))
     parent = Parent(orders, folder / "backend.json", at_end=at_end or "finish", say=print, command=command)

@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from backend.server.family import Patience
 from backend.server.parent import MOST_RESTARTS, WITHIN_S, RestartBudget, cause_of_death
 from shared_protocol.client import connect_to
 from shared_protocol.connection import Connection, local_target, read_private
 from shared_protocol.errors import UserError
-from shared_protocol.messages import Train
+from shared_protocol.messages import Render, Train
 from shared_protocol.remote import Backend
-from shared_protocol.things import FolderCapture
+from shared_protocol.things import IDENTITY, FolderCapture, ViewCamera
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are killed the POSIX way")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,16 +35,26 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 class Served:
-    def __init__(self, home: Path, *arguments: str) -> None:
+    """`serve` with the fake child; what both write to the log stands in `log`."""
+
+    def __init__(self, home: Path, *arguments: str, patience: Patience | None = None) -> None:
         self.file = home / "backend.json"
         self.workspace = home / (arguments[0] if arguments else "workspace")
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fake_serve.py")), str(home), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        )
+        self.log = home / "log.txt"
+        environment = {
+            "PYTHONPATH": str(REPOSITORY),
+            "FAKE_SERVE_PATIENCE": msgspec.json.encode(patience or Patience()).decode(),
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("fake_serve.py")), str(home), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
 
     def connect(self) -> Backend:
         wait_for(lambda: self.file.exists() or self.process.poll() is not None)
@@ -63,8 +74,8 @@ class Served:
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str) -> Served:
-            served = Served(tmp_path, *arguments)
+        def start(*arguments: str, **options: Patience) -> Served:
+            served = Served(tmp_path, *arguments, **options)
             stack.callback(served.process.__exit__, None, None, None)
             stack.callback(served.process.kill)
             return served
@@ -126,6 +137,73 @@ def test_the_fourth_death_in_ten_minutes_is_the_last(serve: Callable[..., Served
         local_target(served.file)
 
 
+def hang(backend: Backend, how: str) -> None:
+    """Makes the loop of the working child hang; nothing answers any more."""
+    camera = ViewCamera(camera_from_world=IDENTITY, fx=9, fy=9, cx=4, cy=4, width=8, height=8)
+    backend.ask(Render(objects=(), camera=camera, stream=how))
+
+
+@pytest.mark.parametrize("how", ["deadlock", "deadlock in C"])
+def test_a_child_that_hangs_is_replaced_and_the_log_says_where_it_stood(serve: Callable[..., Served], how: str) -> None:
+    served = serve(patience=Patience(working_s=3))
+    with served.connect() as backend:
+        child = served.child()
+        hang(backend, how)
+        wait_for(lambda: backend.state == "connected" and backend.welcome is not None and backend.welcome.ended)
+        assert backend.welcome is not None
+        assert backend.welcome.ended == ("The working process hung: it gave no answer for 3 s and was stopped.",)
+        assert backend.methods() and served.child() != child
+    stacks = served.log.read_text()
+    assert "fake_child.py" in stacks and "in render" in stacks and "in receive" in stacks
+
+
+def test_a_child_that_hangs_while_it_starts_is_given_up(serve: Callable[..., Served]) -> None:
+    served = serve("stuck", patience=Patience(starting_s=1.5, working_s=5))
+    assert served.ended(60) == 1
+    assert served.process.stdout is not None
+    said = served.process.stdout.read()
+    assert said.count("gave no answer for 2 s") == MOST_RESTARTS + 1 and "died 4 times" in said
+    assert "in make_desk" in served.log.read_text()
+
+
+def test_a_stopped_child_is_replaced_but_not_one_that_sleeps_with_its_parent(serve: Callable[..., Served]) -> None:
+    served = serve(patience=Patience(working_s=5))
+    with served.connect() as backend:
+        child = served.child()
+        os.killpg(served.process.pid, signal.SIGSTOP)  # Ctrl-Z, or the lid of a laptop
+        time.sleep(6)
+        os.killpg(served.process.pid, signal.SIGCONT)
+        assert backend.methods() and served.child() == child
+        time.sleep(1)  # several looks of the parent
+        assert served.child() == child and backend.welcome is not None and not backend.welcome.ended
+        os.kill(child, signal.SIGSTOP)
+        wait_for(lambda: backend.welcome is not None and backend.welcome.ended)
+        assert "hung" in backend.welcome.ended[-1] and served.child() != child
+
+
+def test_a_busy_job_is_not_taken_for_a_child_that_hangs(serve: Callable[..., Served]) -> None:
+    served = serve(patience=Patience(working_s=5))
+    with served.connect() as backend:
+        child, job = served.child(), train(backend, pace=0.1)  # a step takes ten seconds
+        time.sleep(6)
+        assert served.child() == child and backend.job(job).state().step == 0
+
+
+def test_a_child_that_hangs_does_not_outlive_its_parent(serve: Callable[..., Served]) -> None:
+    served = serve(patience=Patience(ending_s=2))
+    with served.connect() as backend:
+        child = served.child()
+        hang(backend, "deadlock")
+        served.process.kill()
+        wait_for(lambda: has_ended(child))
+    assert "in render" in served.log.read_text()
+
+
+def has_ended(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    return not status.exists() or "Z" in status.read_text()
+
+
 def test_a_child_does_not_outlive_its_parent(serve: Callable[..., Served]) -> None:
     served = serve()
     with served.connect() as backend:
@@ -134,7 +212,7 @@ def test_a_child_does_not_outlive_its_parent(serve: Callable[..., Served]) -> No
         served.process.kill()
         wait_for((served.workspace / "closed").exists)
         assert (served.workspace / "closed").read_text() == str(child)
-        wait_for(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
+        wait_for(lambda: has_ended(child))
 
 
 def test_without_a_job_it_ends_soon_after_its_owner(serve: Callable[..., Served]) -> None:
