@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -90,3 +90,6 @@ class RunningJob:
 
     def show(self, live: Representation) -> None:
         """Nobody looks at the splats of a run that has no renderer beside it."""
+
+    def keep_with(self, save: Callable[[], None]) -> None:
+        """A run that nobody can pause never rests."""

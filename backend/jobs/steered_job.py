@@ -38,6 +38,7 @@ class SteeredJob(RunningJob):
         self._order: Order | None = None
         self._paused = False
         self._stepping = False
+        self._save: Callable[[], None] | None = None
         self.heard = time.monotonic()  # when the job last reported something
 
     # ---- from any thread
@@ -102,11 +103,15 @@ class SteeredJob(RunningJob):
         self._stepping = True
         self._lane.begin_steps()
 
+    def keep_with(self, save: Callable[[], None]) -> None:
+        self._save = save
+
     def ended(self) -> None:
         """The method is done, in whatever way."""
         self._steps_are_over()
 
     def _steps_are_over(self) -> None:
+        self._save = None
         if self._stepping:
             self._stepping = False
             self._lane.end_steps()
@@ -125,6 +130,8 @@ class SteeredJob(RunningJob):
         if self._stepping:
             self._lane.end_steps()  # nothing changes now, so pictures need not wait for us
         try:
+            if self._save is not None and self._order is None:
+                self._save()  # a pause may last for days; it was told already, so nobody waits for the disk
             with self._changed:
                 while self._paused and self.stopped is None and self._order is None:
                     self._changed.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,6 +49,10 @@ class Job(Protocol):
         """What may be drawn from now on inside `progress`, and after the method ended: what is being learned."""
         ...
 
+    def keep_with(self, save: Callable[[], None]) -> None:
+        """How a checkpoint is written; called inside `progress` when the run comes to rest there, maybe for days."""
+        ...
+
 
 class QuietJob:
     """A job that nobody watches; for scripts and tests."""
@@ -62,4 +67,7 @@ class QuietJob:
         pass
 
     def show(self, live: Representation) -> None:
+        pass
+
+    def keep_with(self, save: Callable[[], None]) -> None:
         pass

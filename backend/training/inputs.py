@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,3 +78,5 @@ class TrainingJob(Protocol):
     def note(self, text: str) -> None: ...
 
     def show(self, live: Representation) -> None: ...
+
+    def keep_with(self, save: Callable[[], None]) -> None: ...

@@ -79,6 +79,7 @@ class _Training:
                 antialiased=self.settings.antialiased,
             )
         )
+        self.job.keep_with(lambda: self._save(must=False))
         while self.done < steps and not self.job.stop_early:
             self._step(self.done)
             self.done += 1

@@ -173,6 +173,25 @@ def test_a_stopped_training_goes_on_where_it_stopped(room: Room, tiny_capture: P
     assert labels == [f"MCMC, {stopped.step} steps", "MCMC, 150 steps"]
 
 
+def test_a_paused_training_loses_nothing_when_the_computer_goes_down(
+    room: Room, tiny_capture: Path, tmp_path: Path
+) -> None:
+    state = room.train(tiny_capture)
+    room.reach_steps(state)
+    room.desk.pause(state.job)
+    step = room.wait(state, "paused").step
+    checkpoint = room.folder / "jobs" / state.job / "training" / f"step_{step:08d}.json"
+    wait_for(checkpoint.is_file)
+    shutil.copytree(room.folder, tmp_path / "what was left")
+    room.desk.cancel(state.job, False)
+    again = Room(tmp_path / "what was left")
+    assert again.desk.job(state.job).status == "paused"
+    again.desk.resume(state.job)
+    wait_for(lambda: any("checkpoint" in event.text for event in again.events if isinstance(event, JobNote)))
+    assert JobNote(job=state.job, text=f"Going on from the checkpoint of step {step}.") in again.events
+    again.desk.close()
+
+
 def test_what_cannot_work_is_refused_at_once(room: Room, tiny_capture: Path, tmp_path: Path) -> None:
     for wishes, words in [
         ({"method": "magic"}, "no method called 'magic'"),

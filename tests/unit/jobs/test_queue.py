@@ -24,10 +24,13 @@ from shared_protocol.things import JobStatus
 Play = Callable[[JobCard, SteeredJob], Ending]
 
 
-def steps_until_told(card: JobCard, job: SteeredJob, steps: int = 10**9) -> Ending:
+def steps_until_told(
+    card: JobCard, job: SteeredJob, steps: int = 10**9, save: Callable[[], None] = lambda: None
+) -> Ending:
     """Like a training: steps of a millisecond, and a result when it is asked for what there is."""
     job.stage("Training")
     job.has_result = True
+    job.keep_with(save)
     done = 0
     while done < steps and not job.stop_early:
         time.sleep(0.001)
@@ -169,6 +172,39 @@ def test_pause_and_resume(bench: Bench) -> None:
     wait_for(lambda: bench.queue.state(job).step > step)
     assert not bench.queue.is_idle and bench.work.begun == ["a"]
     bench.queue.cancel(job, keep=False)
+
+
+def test_a_pause_is_told_at_once_and_writes_one_checkpoint(bench: Bench) -> None:
+    begun, may_write = threading.Semaphore(0), threading.Semaphore(0)
+    written: list[int] = []
+
+    def play(card: JobCard, job: SteeredJob) -> Ending:
+        def save() -> None:
+            begun.release()
+            assert may_write.acquire(timeout=10)
+            written.append(bench.queue.state(card.id).step)
+
+        return steps_until_told(card, job, save=save)
+
+    job = bench.submit("a", play)
+    for pauses in (1, 2):
+        step = bench.queue.state(job).step
+        wait_for(lambda step=step: bench.queue.state(job).step > step + 3)
+        bench.queue.pause(job)
+        assert begun.acquire(timeout=10)
+        assert bench.queue.state(job).status == "paused" and len(written) == pauses - 1, "told before it is written"
+        may_write.release()
+        wait_for(lambda pauses=pauses: len(written) == pauses)
+        bench.queue.pause(job)
+        assert written[-1] == bench.queue.state(job).step
+        bench.queue.resume(job)
+        bench.wait(job, "running")
+    bench.queue.pause(job)
+    assert begun.acquire(timeout=10)
+    may_write.release()
+    bench.queue.cancel(job, keep=False)
+    wait_for(lambda: bench.queue.is_idle and bool(bench.work.discarded))
+    assert len(written) == 3 and not begun.acquire(blocking=False)
 
 
 @pytest.mark.parametrize("paused", [False, True])
