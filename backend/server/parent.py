@@ -37,6 +37,7 @@ from shared_protocol.connection import Connection, write_private
 from shared_protocol.errors import UserError
 
 CHILD = (sys.executable, "-m", "backend.server")
+END = b"end\n"  # said by the owner; Windows knows no signal that would do
 MOST_RESTARTS, WITHIN_S = 3, 600.0
 _TRACE_S = 1.0  # for a child that hangs to write where it stands; then it is killed
 _ENDED_KEPT = 5
@@ -102,12 +103,13 @@ class Parent:
         self._happened.put(EndNow())
 
     def watch_owner(self, stream: int) -> None:
-        """From now on whoever holds the other end of this file descriptor owns us."""
+        """From now on whoever holds the other end of this file descriptor owns us, and may ask us to end."""
 
         def wait() -> None:
             with open(stream, "rb", buffering=0, closefd=False) as pipe:
-                while pipe.read(4096):
-                    pass
+                while said := pipe.read(4096):
+                    if END in said:
+                        self.end()
             self._happened.put(OwnerGone(self._at_end))
 
         threading.Thread(target=wait, name="owner", daemon=True).start()

@@ -245,6 +245,18 @@ def test_with_a_job_it_checkpoints_and_ends_if_preferred(serve: Callable[..., Se
         assert (served.workspace / "closed").exists()
 
 
+def test_its_owner_may_ask_it_to_end_although_a_job_would_be_finished(serve: Callable[..., Served]) -> None:
+    served = serve("workspace", "finish")
+    with served.connect() as backend:
+        train(backend, pace=100, steps=100_000)
+        assert served.process.stdin is not None
+        served.process.stdin.write("end\n")
+        served.process.stdin.flush()
+        started = time.monotonic()
+        assert served.ended() == 0 and time.monotonic() - started < 10
+        assert (served.workspace / "closed").exists()
+
+
 def test_started_by_hand_it_stays_when_standard_input_closes(serve: Callable[..., Served]) -> None:
     served = serve()
     with served.connect() as backend:
