@@ -55,14 +55,10 @@ class InstallWent(msgspec.Struct, frozen=True):
 
 
 class InstallEnded(msgspec.Struct, frozen=True):
-    """failure: "" = the environment is whole."""
+    """The installer is done, in whatever way, and this is how the environment was found afterwards."""
 
-    failure: str = ""
-    cancelled: bool = False
-
-
-class Removed(msgspec.Struct, frozen=True):
-    """The private environment is gone."""
+    environment: Environment
+    why: str = ""  # it is not whole
 
 
 class StartAsked(msgspec.Struct, frozen=True):
@@ -96,7 +92,7 @@ class LinkChanged(msgspec.Struct, frozen=True):
     ended: tuple[str, ...] = ()
 
 
-LifeChanged = Surveyed | InstallWent | InstallEnded | Removed | StartAsked | ProcessEnded | StopAsked
+LifeChanged = Surveyed | InstallWent | InstallEnded | StartAsked | ProcessEnded | StopAsked
 
 
 def after(life: Life, happened: LifeChanged | LinkChanged) -> Life:
@@ -105,11 +101,9 @@ def after(life: Life, happened: LifeChanged | LinkChanged) -> Life:
         case Surveyed():
             return _surveyed(life, happened)
         case InstallWent():
-            return _life(life, "installing", happened.sentence, progress=happened.fraction, environment="broken")
+            return _life(life, "installing", happened.sentence, progress=happened.fraction)
         case InstallEnded():
-            return _install_ended(life, happened)
-        case Removed():
-            return _life(life, "not_installed", environment="missing")
+            return _at_rest(msgspec.structs.replace(life, environment=happened.environment), happened.why)
         case StartAsked():
             return _life(life, "starting", owned=happened.owned)
         case ProcessEnded():
@@ -129,13 +123,6 @@ def _surveyed(life: Life, found: Surveyed) -> Life:
     if life.state == "failed" and (found.mode != "local" or found.environment == "whole"):
         return _life(life, "failed", life.sentence)
     return _at_rest(life, found.why)
-
-
-def _install_ended(life: Life, ended: InstallEnded) -> Life:
-    if not ended.failure and not ended.cancelled:
-        return _at_rest(msgspec.structs.replace(life, environment="whole"))
-    why = "The installation was cancelled half-way." if ended.cancelled else ended.failure
-    return _at_rest(msgspec.structs.replace(life, environment="broken"), why)
 
 
 def _link_changed(life: Life, link: LinkChanged) -> Life:
@@ -162,7 +149,7 @@ def _link_changed(life: Life, link: LinkChanged) -> Life:
 def _at_rest(life: Life, why: str = "") -> Life:
     """Nothing runs: what could be done next depends on what is there."""
     if life.mode == "local" and life.environment == "missing":
-        return _life(life, "not_installed")
+        return _life(life, "not_installed", why)
     if life.mode == "local" and life.environment == "broken":
         return _life(life, "broken", why)
     return _life(life, "stopped")
@@ -187,7 +174,6 @@ def _life(
     sentence: str = "",
     *,
     progress: float | None = None,
-    environment: Environment | None = None,
     owned: bool | None = None,
 ) -> Life:
     owned = life.owned if owned is None else owned
@@ -197,7 +183,6 @@ def _life(
         sentence=sentence or (_elsewhere(state, life.mode) if life.mode != "local" else "") or _SENTENCES[state],
         button=_button(state, life.mode, owned),
         progress=progress,
-        environment=environment or life.environment,
         owned=owned,
     )
 
