@@ -1,0 +1,1 @@
+"""Methods that let something else move splats."""

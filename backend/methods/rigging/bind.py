@@ -1,0 +1,49 @@
+"""Hangs splats on the triangles of a mesh, so that they follow it however it moves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from backend.methods.job import Job
+from backend.methods.registry import method
+from backend.rigging.binding import bind_to_mesh
+from backend.rigging.inputs import RiggingInputs, RiggingResult
+from shared_protocol.schema import setting
+
+
+class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
+    distance: Annotated[
+        float | None,
+        setting("Distance", "Splats farther from the mesh stay where they are.", minimum=0, unit="units of the asset"),
+    ] = None
+    keep_thickness: Annotated[
+        bool,
+        setting("Keep thickness", "A stretched surface stays as thick as it is, instead of growing with its faces."),
+    ] = False
+    stretch_limit: Annotated[
+        float,
+        setting(
+            "Stretch limit",
+            "No splat becomes longer or thinner than so many times.",
+            minimum=1,
+            maximum=1000,
+            advanced=True,
+        ),
+    ] = 20.0
+
+
+@method(label="Bind to a mesh", help="Splats follow the mesh's triangles, and their colours turn along.")
+def run(config: BindSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
+    binding = bind_to_mesh(
+        inputs.cloud,
+        inputs.mesh,
+        distance=config.distance,
+        keep_thickness=config.keep_thickness,
+        stretch_limit=config.stretch_limit,
+        on_progress=job.progress,
+    )
+    bound = int((binding.faces >= 0).sum())
+    job.note(f"{bound:,} of {len(binding):,} splats follow the mesh.")
+    return RiggingResult(binding)

@@ -1,0 +1,60 @@
+"""The triangle mesh that extraction, binding and mesh files agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+
+@dataclass(frozen=True)
+class TriangleMesh:
+    """V vertices and F triangles in one frame."""
+
+    vertices: np.ndarray  # [V, 3] float32
+    faces: np.ndarray  # [F, 3] int32, counter-clockwise seen from outside
+    colors: np.ndarray | None = None  # [V, 3] uint8 sRGB
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for arrays that are no mesh; NaN among the vertices is none of its business."""
+        if self.vertices.ndim != 2 or self.vertices.shape[1] != 3 or self.vertices.dtype != np.float32:
+            raise ValueError(f"vertices must be float32 [V, 3], got {self.vertices.dtype} {self.vertices.shape}")
+        if self.faces.ndim != 2 or self.faces.shape[1] != 3 or self.faces.dtype != np.int32:
+            raise ValueError(f"faces must be int32 [F, 3], got {self.faces.dtype} {self.faces.shape}")
+        if len(self.faces) and (self.faces.min() < 0 or self.faces.max() >= len(self.vertices)):
+            raise ValueError("faces name vertices that are not there")
+        colors = self.colors
+        if colors is not None and (colors.shape != self.vertices.shape or colors.dtype != np.uint8):
+            raise ValueError(f"colors must be uint8 [V, 3], got {colors.dtype} {colors.shape}")
+
+    @property
+    def corners(self) -> np.ndarray:
+        """[F, 3, 3] float64: the three corners of every face."""
+        return self.vertices.astype(np.float64)[self.faces]
+
+    @property
+    def is_watertight(self) -> bool:
+        """Every edge has one face on either side, and these agree about the outside."""
+        if not len(self.faces):
+            return False
+        edges = np.concatenate([self.faces[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))]).astype(np.int64)
+        there = np.sort(edges[:, 0] * len(self.vertices) + edges[:, 1])
+        back = np.sort(edges[:, 1] * len(self.vertices) + edges[:, 0])
+        return bool((np.diff(there) > 0).all() and np.array_equal(there, back))
+
+    def pieces(self) -> np.ndarray:
+        """[F] int: for every face the number, from 0, of the connected piece that it belongs to."""
+        first, second = self.faces[:, [0, 1]].ravel(), self.faces[:, [1, 2]].ravel()
+        links = coo_matrix((np.ones(len(first), bool), (first, second)), shape=(len(self.vertices),) * 2)
+        _, of_vertex = connected_components(links, directed=False)
+        _, of_face = np.unique(of_vertex[self.faces[:, 0]], return_inverse=True)
+        return of_face
+
+    def with_faces(self, keep: np.ndarray) -> TriangleMesh:
+        """Only the faces of a bool mask, and the vertices that these use."""
+        faces = self.faces[keep]
+        used, renamed = np.unique(faces, return_inverse=True)
+        colors = None if self.colors is None else self.colors[used]
+        return TriangleMesh(self.vertices[used], renamed.reshape(-1, 3).astype(np.int32), colors)
