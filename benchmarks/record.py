@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 from rich.console import Console
@@ -45,7 +45,7 @@ def record(
         "benchmark": name,
         "claim": claim,
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(without_place, sys.argv[1:])],
         "commit": commit(),
         "device": device,
         "machine": _machine(),
@@ -58,6 +58,20 @@ def record(
     write_bytes(path, (json.dumps(result, indent=2, default=str) + "\n").encode())
     _show(name, claim, rows, path)
     return path
+
+
+def without_place(argument: str) -> str:
+    """An argument of the command line, without the paths of this machine.
+
+    An absolute path inside the repository is told from there on; any other path that leads out of it is "PATH".
+    """
+    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    path = Path(value)
+    if value.startswith("~") or ".." in path.parts or PureWindowsPath(value).is_absolute():
+        value = "PATH"
+    elif path.is_absolute():
+        value = path.relative_to(REPOSITORY).as_posix() if path.is_relative_to(REPOSITORY) else "PATH"
+    return f"{option}{equals}{value}"
 
 
 def commit() -> str | None:

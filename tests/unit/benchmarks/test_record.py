@@ -32,3 +32,29 @@ def test_a_later_result_replaces_the_earlier_one(tmp_path: Path) -> None:
         path = record.record("raster", "Ours is fast.", [{"ms": milliseconds}], device="cpu", folder=tmp_path)
     assert json.loads(path.read_text())["rows"] == [{"ms": 4}]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("--seed", "--seed"),
+        ("3.5", "3.5"),
+        ("chair_synthetic", "chair_synthetic"),
+        ("demo/quality", "demo/quality"),
+        (f"{record.REPOSITORY}/demo/quality", "demo/quality"),
+        (f"--pictures={record.REPOSITORY}/demo", "--pictures=demo"),
+        ("/home/somebody/captures/garden", "PATH"),
+        ("/home/a=b/garden", "PATH"),
+        ("--folder=/dev/shm", "--folder=PATH"),
+        ("../captures/garden", "PATH"),
+        (f"{record.REPOSITORY}/../captures", "PATH"),
+        ("~/captures", "PATH"),
+        ("C:\\Users\\somebody\\captures", "PATH"),
+    ],
+)
+def test_paths_of_the_machine_are_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str, told: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/raster.py", argument])
+    path = record.record("raster", "Ours is fast.", [{"ms": 1}], device="cpu", folder=tmp_path)
+    assert json.loads(path.read_text())["command"] == ["raster.py", told]
