@@ -1,0 +1,126 @@
+"""Evaluated meshes of Blender as arrays; nothing here keeps a pointer into Blender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from . import base_colors
+from .mesh_arrays import numbers
+
+# What Blender can turn into a mesh.
+SURFACES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles."""
+
+    vertices: Array  # [V, 3] float32
+    faces: Array  # [F, 3] int32
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What the depsgraph shows of one object, once for each of its instances."""
+
+    name: str  # of the object in the .blend
+    mesh: Mesh  # world
+    colors: Array  # [F, 3] uint8 sRGB, the base colour in the middle of each triangle
+
+
+def evaluated_mesh(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, world: bool) -> Mesh:
+    """The object's mesh with all modifiers, in its own frame or in the world's; without a mesh it has no faces."""
+    evaluated = object.evaluated_get(depsgraph)
+    with _mesh_of(evaluated) as mesh:
+        vertices, faces = _positions(mesh), _triangles(mesh)
+    return Mesh(_moved(vertices, evaluated.matrix_world) if world else vertices, faces)
+
+
+def positions(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:
+    """The vertices of the object's evaluated mesh in its own frame, [V, 3] float32."""
+    with _mesh_of(object.evaluated_get(depsgraph)) as mesh:
+        return _positions(mesh)
+
+
+def surface_of_scene(depsgraph: bpy.types.Depsgraph) -> Mesh:
+    """All faces that can be rendered, instances too, in the world's frame; boxes of splats have only edges."""
+    meshes = [surface.mesh for surface in surfaces(depsgraph, with_colors=False)]
+    if not meshes:
+        return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+    firsts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.faces + first for mesh, first in zip(meshes, firsts.astype(np.int32), strict=True)]),
+    )
+
+
+def surfaces(
+    depsgraph: bpy.types.Depsgraph,
+    wanted: Callable[[bpy.types.Object], bool] = lambda _: True,
+    *,
+    with_colors: bool = True,
+) -> Iterator[Surface]:
+    """Everything with faces that can be rendered.
+
+    wanted: is asked for the original object, and for an instance also for the object that makes it; one yes is enough.
+    Instances of one mesh are evaluated once.
+    """
+    known: dict[int, tuple[Mesh, Array]] = {}
+    for instance in depsgraph.object_instances:
+        shown = instance.object
+        if shown is None or shown.type not in SURFACES or shown.hide_render or not instance.show_self:
+            continue
+        maker = instance.parent if instance.is_instance else None
+        if maker is not None and maker.hide_render:
+            continue
+        if not wanted(shown.original) and not (maker is not None and wanted(maker.original)):
+            continue
+        matrix = instance.matrix_world.copy()
+        key = shown.data.as_pointer() if shown.type == "MESH" else shown.as_pointer()
+        if key not in known:
+            with _mesh_of(shown) as mesh:
+                colors = base_colors.of_triangles(shown, mesh) if with_colors else np.zeros((0, 3), np.uint8)
+                known[key] = Mesh(_positions(mesh), _triangles(mesh)), colors
+        mesh, colors = known[key]
+        if len(mesh.faces):
+            yield Surface(shown.original.name, Mesh(_moved(mesh.vertices, matrix), mesh.faces), colors)
+
+
+@contextmanager
+def _mesh_of(evaluated: bpy.types.Object) -> Iterator[bpy.types.Mesh | None]:
+    if evaluated.type not in SURFACES:
+        yield None
+        return
+    mesh = evaluated.to_mesh()
+    try:
+        yield mesh
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def _positions(mesh: bpy.types.Mesh | None) -> Array:
+    if mesh is None:
+        return np.zeros((0, 3), np.float32)
+    return numbers(mesh.vertices, "co", np.float32, 3)
+
+
+def _triangles(mesh: bpy.types.Mesh | None) -> Array:
+    if mesh is None:
+        return np.zeros((0, 3), np.int32)
+    mesh.calc_loop_triangles()
+    return numbers(mesh.loop_triangles, "vertices", np.int32, 3)
+
+
+def _moved(vertices: Array, matrix: Any) -> Array:
+    """In double precision: far from the origin, single precision would move neighbours into each other."""
+    whole = np.array(matrix, np.float64)
+    return (vertices @ whole[:3, :3].T + whole[:3, 3]).astype(np.float32)
