@@ -24,6 +24,6 @@ def unregister() -> None:
 
 
 def _rooms():
-    from . import tick
+    from . import host, tick, ui
 
-    return (tick,)
+    return (ui, host, tick)
