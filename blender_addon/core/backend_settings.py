@@ -31,3 +31,6 @@ class BackendSettings(msgspec.Struct, frozen=True):
     extra_index: str = ""
     command: str = ""
     at_end: AtEnd = "finish"
+
+
+PATHS = ("connection_file", "key_file", "python", "workspace", "wheel", "command")

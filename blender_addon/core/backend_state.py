@@ -64,6 +64,7 @@ class InstallEnded(msgspec.Struct, frozen=True):
 class StartAsked(msgspec.Struct, frozen=True):
     """owned: a process of ours was started, and not only a connection."""
 
+    mode: Mode
     owned: bool
 
 
@@ -105,7 +106,7 @@ def after(life: Life, happened: LifeChanged | LinkChanged) -> Life:
         case InstallEnded():
             return _at_rest(msgspec.structs.replace(life, environment=happened.environment), happened.why)
         case StartAsked():
-            return _life(life, "starting", owned=happened.owned)
+            return _life(msgspec.structs.replace(life, mode=happened.mode), "starting", owned=happened.owned)
         case ProcessEnded():
             return _life(life, "failed" if happened.reason else "stopped", happened.reason, owned=False)
         case StopAsked():
@@ -117,9 +118,9 @@ def after(life: Life, happened: LifeChanged | LinkChanged) -> Life:
 
 
 def _surveyed(life: Life, found: Surveyed) -> Life:
-    life = msgspec.structs.replace(life, mode=found.mode, environment=found.environment)
     if life.state in ("installing", "starting", "running", "busy", "lost"):
-        return _life(life, life.state, life.sentence, progress=life.progress)  # it goes on as it was begun
+        return msgspec.structs.replace(life, environment=found.environment)  # it goes on as it was begun
+    life = msgspec.structs.replace(life, mode=found.mode, environment=found.environment)
     if life.state == "failed" and (found.mode != "local" or found.environment == "whole"):
         return _life(life, "failed", life.sentence)
     return _at_rest(life, found.why)
@@ -137,7 +138,9 @@ def _link_changed(life: Life, link: LinkChanged) -> Life:
         case "lost" if life.state in ("running", "busy", "lost"):
             return _life(life, "lost", link.why)
         case "absent" if is_in_use and link.gone and not life.owned:
-            return _life(life, "failed" if link.why else "stopped", link.why)
+            return _life(life, "failed", link.why)
+        case "lost" | "absent" if life.state == "starting" and not life.owned:
+            return _life(life, "starting", f"{link.why} Trying again.")
         case "absent" if life.state in ("running", "busy"):
             return _life(life, "lost", link.why)
         case "closed" if is_in_use:  # not by us: then nobody would have heard of it
@@ -199,7 +202,7 @@ def _elsewhere(state: State, mode: Mode) -> str:
 def _button(state: State, mode: Mode, owned: bool) -> Button:
     match state:
         case "not_installed":
-            return Button("splatwright.backend_install", "Install the backend")
+            return Button("splatwright.backend_install", "Install the Backend")
         case "installing":
             return Button("splatwright.backend_cancel_install", "Cancel")
         case "broken":
@@ -209,9 +212,9 @@ def _button(state: State, mode: Mode, owned: bool) -> Button:
         case "running" | "busy":
             return Button("splatwright.backend_stop", "Stop" if owned else "Disconnect")
         case "stopped" | "lost" | "failed" if mode == "local":
-            return Button("splatwright.backend_start", "Start" if state == "stopped" else "Start again")
+            return Button("splatwright.backend_start", "Start" if state == "stopped" else "Start Again")
         case _:
-            return Button("splatwright.backend_connect", "Connect" if state == "stopped" else "Connect again")
+            return Button("splatwright.backend_connect", "Connect" if state == "stopped" else "Connect Again")
 
 
 NOTHING_YET = _at_rest(Life())

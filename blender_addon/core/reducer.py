@@ -60,6 +60,7 @@ def _link_changed(session: Session, link: LinkChanged) -> Outcome:
         device=link.device,
         is_local=link.is_local,
         restarted=restarted,
+        is_listed=False,
         known_since_connecting=frozenset(),
     )
     told = (Tell("warning", f"The backend was started again: {restarted}"),) if restarted else ()
@@ -145,7 +146,8 @@ def _jobs_came(session: Session, came: JobsCame) -> Outcome:
         effects += [effect for effect in more if not isinstance(effect, Redraw)]
     # Jobs that were heard of before the list came stand at its end.
     order = [*(s.job for s in came.jobs), *session.jobs] if came.is_all else list(session.jobs)
-    session = _replace(session, jobs={id: session.jobs[id] for id in order if id in session.jobs})
+    jobs = {id: session.jobs[id] for id in order if id in session.jobs}
+    session = _replace(session, jobs=jobs, is_listed=session.is_listed or came.is_all)
     return session, (*effects, Redraw())
 
 

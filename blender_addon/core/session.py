@@ -39,6 +39,7 @@ class Session(msgspec.Struct, frozen=True):
     """failure: the last one, shown until it is dismissed. device, is_local: of the connected backend.
 
     restarted: why the backend's process was started again; "" = it was not.
+    is_listed: the connected backend has said what it has.
     known_since_connecting: jobs and assets that were heard of since the connection, so that the lists, which were asked
     for before, do not bring an older state back.
     """
@@ -51,6 +52,7 @@ class Session(msgspec.Struct, frozen=True):
     is_local: bool = True
     device: str = ""
     restarted: str = ""
+    is_listed: bool = False
     known_since_connecting: frozenset[str] = frozenset()
 
     @property

@@ -1,1 +1,42 @@
 """Touches Blender: bpy in, numpy out."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+
+def _rooms() -> tuple[ModuleType, ...]:
+    """In the order in which they are registered; the backend's life comes last, because the others hear of it."""
+    from . import (
+        backend_life,
+        bindings,
+        capture_properties,
+        held_versions,
+        objects,
+        preferences,
+        properties,
+        versions,
+        viewport,
+    )
+
+    return (
+        preferences,
+        capture_properties,
+        properties,
+        objects,
+        versions,
+        bindings,
+        held_versions,
+        viewport,
+        backend_life,
+    )
+
+
+def register() -> None:
+    for room in _rooms():
+        room.register()
+
+
+def unregister() -> None:
+    for room in reversed(_rooms()):
+        room.unregister()

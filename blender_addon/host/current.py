@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 0.004  # at most, so that a tick never costs a frame
 Listener = Callable[[events.Event], None]
+_STATUS_S = 8.0
 _REDRAWN = ("VIEW_3D", "PREFERENCES")
 
 _session = Session()
@@ -32,6 +33,7 @@ _pending: deque[events.Event] = deque()
 _calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 _listeners: list[Listener] = []
 _trace = ""
+_status_until: float | None = None  # when the line in the status bar goes
 
 
 def session() -> Session:
@@ -109,6 +111,7 @@ def when_done(future: Future[Any], callback: Callable[[Any], None]) -> None:
 def drain(seconds: float = DRAIN_S) -> None:
     """What the link and other threads have said meanwhile, for so long at most; the rest stays for the next time."""
     deadline = time.perf_counter() + seconds
+    _clear_status_bar()
     if _link is not None:
         _pending.extend(_link.drain())
     while True:
@@ -186,12 +189,13 @@ def _ask(message: messages.ListMethods | messages.ListJobs | messages.ListAssets
 
 def is_interactive() -> bool:
     """Whether there is a window, so that the tick drains by itself."""
-    return not bpy.app.background and bool(bpy.context.window_manager and bpy.context.window_manager.windows)
+    manager: Any = bpy.context.window_manager
+    return not bpy.app.background and manager is not None and len(manager.windows) > 0
 
 
 def redraw() -> None:
     """Has the viewports, with their sidebars, and the preferences drawn again."""
-    manager = bpy.context.window_manager
+    manager: Any = bpy.context.window_manager
     if bpy.app.background or manager is None:
         return
     for window in manager.windows:
@@ -233,15 +237,20 @@ def report() -> str:
 
 
 def _show_in_status_bar(text: str) -> None:
-    workspace = bpy.context.workspace
+    global _status_until
+    workspace: Any = bpy.context.workspace
     if is_interactive() and workspace is not None:
         workspace.status_text_set(text)
-        bpy.app.timers.register(_clear_status_bar, first_interval=8.0)
+        _status_until = time.monotonic() + _STATUS_S
 
 
 def _clear_status_bar() -> None:
-    if bpy.context.workspace is not None:
-        bpy.context.workspace.status_text_set(None)
+    global _status_until
+    if _status_until is not None and time.monotonic() > _status_until:
+        _status_until = None
+        workspace: Any = bpy.context.workspace
+        if workspace is not None:
+            workspace.status_text_set(None)
 
 
 def close() -> None:

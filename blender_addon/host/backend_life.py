@@ -1,0 +1,301 @@
+"""Starts, finds, stops and installs the backend as the preferences say. Main thread only; only `connect` waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from ..core import backend_state, events, install_plan, paths
+from ..core.backend_settings import BackendSettings
+from ..core.backend_state import InstallEnded, InstallWent, ProcessEnded, StartAsked, StopAsked, Surveyed
+from ..link import installer, pythons, targets
+from ..link.backend_link import BackendLink
+from ..link.backend_process import BackendProcess, log_tail
+from ..link.graphics import has_nvidia_driver
+from ..protocol import connection, errors
+from . import current, preferences
+
+_AT_REST: frozenset[backend_state.State] = frozenset({"not_installed", "broken", "stopped", "failed"})
+_LISTS_S = 20.0
+
+_process: BackendProcess | None = None  # the backend that belongs to this Blender
+_ending: BackendProcess | None = None  # one that was asked to end
+_installer: installer.Installer | None = None
+
+
+# ---- start and stop
+
+
+def start(chosen: BackendSettings | None = None) -> None:
+    """Connects to the backend that runs already, else starts one. Raises UserError when neither can be."""
+    global _process
+    chosen = chosen or preferences.settings()
+    if current.session().life.state in ("starting", "running", "busy"):
+        return
+    if chosen.mode != "local":
+        attach(chosen)
+        return
+    file = connection.connection_file()
+    is_ending = _ending is not None and _ending.is_alive
+    if not is_ending and targets.is_running(file):
+        attach(chosen)
+        return
+    command = serve_command(chosen)
+    _open(targets.local(file, not_token=targets.token(file)), "local", owned=True)
+    _process = BackendProcess(command, log_file(), on_end=_on_end, after=_ending if is_ending else None)
+    _process.start()
+
+
+def attach(chosen: BackendSettings | None = None) -> None:
+    """Connects to a backend that runs already, here or elsewhere. Raises UserError when that cannot be tried."""
+    chosen = chosen or preferences.settings()
+    if chosen.mode == "remote":
+        if not chosen.address or not chosen.key_file:
+            message = "A backend on another machine needs an address and a key file."
+            raise errors.UserError("bad_input", message, "Give both in the preferences.")
+        if not bpy.app.online_access:
+            message = "Blender may not go online, so no other machine can be asked."
+            raise errors.UserError("refused", message, "Allow online access in the preferences, under System.")
+        find = targets.remote(chosen.address, Path(chosen.key_file))
+    else:
+        find = targets.local(Path(chosen.connection_file) if chosen.connection_file else connection.connection_file())
+    _open(find, chosen.mode, owned=False)
+
+
+def connect(timeout_s: float, chosen: BackendSettings | None = None) -> BackendLink:
+    """Waits until the backend is connected and has said what there is. Raises UserError."""
+    if not current.session().is_connected:
+        if current.session().life.state not in ("starting", "lost"):
+            start(chosen)
+        current.wait_until(
+            lambda: current.session().is_connected or current.session().life.state in _AT_REST, timeout_s
+        )
+    current.wait_until(lambda: current.session().is_listed or not current.session().is_connected, _LISTS_S)
+    link, life = current.link(), current.session().life
+    if link is None:
+        fix = life.button.operator if life.button is not None else ""
+        raise errors.UserError("connection", life.sentence, "Look into the backend's log.", fix)
+    return link
+
+
+def stop(wait_s: float = 0.0) -> None:
+    """Disconnects; a backend of ours is asked to checkpoint its job and to end."""
+    global _process, _ending
+    process, _process = _process, None
+    current.dispatch(StopAsked())
+    current.set_link(None)
+    if process is not None:
+        _ending = process
+        process.stop()
+        process.wait(wait_s)
+    survey()
+
+
+def look_for_backend() -> None:
+    """Connects to a backend of this machine if one runs already: a Blender that crashed finds its job again."""
+    chosen = preferences.settings()
+    file = Path(chosen.connection_file) if chosen.connection_file else connection.connection_file()
+    if chosen.mode == "remote" or current.open_link() is not None or not file.exists():
+        return
+    if targets.is_running(file):
+        attach(chosen)
+
+
+def serve_command(chosen: BackendSettings) -> tuple[str, ...]:
+    """Raises UserError when there is no backend that could be started."""
+    command = chosen.command or os.environ.get(paths.COMMAND_VARIABLE, "")
+    if command:
+        beginning = (command,)
+        if not Path(command).exists():
+            message = f"The backend's command '{command}' does not exist."
+            raise errors.UserError("not_found", message, "Give the path of `splatwright`.")
+    else:
+        found, why = installer.survey(places(), version())
+        if found != "whole":
+            message = why or "The backend is not installed yet."
+            operator = "splatwright.backend_install" if found == "missing" else "splatwright.backend_repair"
+            raise errors.UserError("missing_dependency", message, "Install it first.", operator)
+        beginning = (str(places().python), "-m", "backend")
+    workspace = ("--workspace", chosen.workspace) if chosen.workspace else ()
+    return (*beginning, "serve", "--owned", "--at-end", chosen.at_end, "--device", chosen.device, *workspace)
+
+
+def _open(find: targets.Find, mode: backend_state.Mode, *, owned: bool) -> None:
+    link = BackendLink(find)
+    current.set_link(link)
+    current.dispatch(StartAsked(mode, owned))
+    link.start()
+
+
+def _on_end(process: BackendProcess) -> None:
+    current.post(lambda: _process_ended(process))
+
+
+def _process_ended(process: BackendProcess) -> None:
+    global _process
+    if process is _process:  # else it was asked to end, and nobody waits for it
+        _process = None
+        current.set_link(None)
+        current.dispatch(ProcessEnded(process.reason))
+
+
+def _watch(event: events.Event) -> None:
+    """A link that was refused, or whose backend is gone for good, does not go on knocking."""
+    global _process, _ending
+    if isinstance(event, events.LinkChanged) and current.session().life.state in _AT_REST:
+        current.set_link(None)
+        if _process is not None:  # it speaks another version than we do
+            _process, _ending = None, _process
+            _ending.stop()
+        survey()
+
+
+# ---- the private environment
+
+
+def survey() -> None:
+    """Looks at the preferences and at the disk, and says so to the session."""
+    chosen = preferences.settings()
+    if chosen.command or os.environ.get(paths.COMMAND_VARIABLE):
+        current.dispatch(Surveyed(chosen.mode, "whole"))
+    else:
+        current.dispatch(Surveyed(chosen.mode, *installer.survey(places(), version())))
+
+
+def plan_for(chosen: BackendSettings) -> tuple[install_plan.Plan, pythons.FoundPython]:
+    """What an installation would do, before the user agrees to it. Raises UserError when no Python can be used."""
+    python = pythons.find_python(chosen.python, avoid=[Path(bpy.utils.resource_path("LOCAL"))])
+    source = install_plan.Source(chosen.wheel, chosen.index, chosen.extra_index, version())
+    return install_plan.make_plan(python.path, places(), source, cuda=_wants_cuda(chosen)), python
+
+
+def install(chosen: BackendSettings) -> None:
+    """Makes the environment anew, on a thread. Raises UserError when that cannot begin."""
+    if not bpy.app.online_access:
+        message = "Blender may not go online, so nothing can be downloaded."
+        raise errors.UserError("refused", message, "Allow online access in the preferences, under System.")
+    if chosen.wheel and "://" not in chosen.wheel and not Path(chosen.wheel).is_file():
+        raise errors.UserError(
+            "not_found", f"There is no wheel '{chosen.wheel}'.", "Choose the file in the preferences."
+        )
+    plan, _ = plan_for(chosen)
+    _work(plan, lambda run: run.install(version(), cuda=_wants_cuda(chosen)))
+
+
+def verify() -> None:
+    """Has the environment check itself, on a thread. Raises UserError when there is none."""
+    if not Path(places().environment).exists():
+        raise errors.UserError("not_found", "The backend is not installed.", "Install it first.")
+    _work(install_plan.Plan((install_plan.check(places()),), 0, 0), lambda run: run.verify())
+
+
+def remove() -> None:
+    """Ends the backend of ours and takes the environment away, on a thread."""
+    stop()
+    ending = _ending
+
+    def take_away(_run: installer.Installer) -> None:
+        if ending is not None:
+            ending.wait(30)
+        installer.remove(places())
+
+    _work(install_plan.Plan((), 0, 0), take_away, "Removing the environment.")
+
+
+def cancel_install() -> None:
+    if _installer is not None:
+        _installer.cancel()
+
+
+def is_installing() -> bool:
+    return _installer is not None
+
+
+def _work(plan: install_plan.Plan, action: Callable[[installer.Installer], None], sentence: str = "Beginning.") -> None:
+    global _installer
+    if _installer is not None:
+        raise errors.UserError("refused", "The environment is being worked on already.", "Wait until that is done.")
+    if current.session().life.state in ("starting", "running", "busy", "lost"):
+        raise errors.UserError("refused", "The backend is running.", "Stop it first.", "splatwright.backend_stop")
+
+    def tell(progress: install_plan.Progress) -> None:
+        current.post(lambda: current.dispatch(InstallWent(progress.sentence, progress.fraction)))
+
+    run = _installer = installer.Installer(places(), plan, on_progress=tell)
+
+    def work() -> None:
+        outcome: BaseException | None = None
+        try:
+            action(run)
+        except Exception as error:  # noqa: BLE001  it is told on the main thread
+            outcome = error
+        current.post(lambda: _worked(outcome))
+
+    current.dispatch(InstallWent(sentence))
+    threading.Thread(target=work, name="backend environment", daemon=True).start()
+
+
+def _worked(outcome: BaseException | None) -> None:
+    global _installer
+    _installer = None
+    found, why = installer.survey(places(), version())
+    if isinstance(outcome, installer.Cancelled):
+        why = "The installation was cancelled half-way." if found == "broken" else ""
+    elif outcome is not None:
+        why = str(outcome)
+    current.dispatch(InstallEnded(found, why))
+    survey_mode = preferences.settings().mode
+    if survey_mode != "local" or found == "whole":
+        survey()
+    if outcome is not None and not isinstance(outcome, installer.Cancelled):
+        current.tell(outcome)
+
+
+def _wants_cuda(chosen: BackendSettings) -> bool:
+    return chosen.device == "cuda" or (chosen.device == "auto" and has_nvidia_driver())
+
+
+# ---- where things are
+
+
+def places() -> paths.Places:
+    return paths.places(paths.system_of(sys.platform), os.environ, Path.home())
+
+
+def log_file() -> Path:
+    return Path(places().log)
+
+
+def last_lines(count: int = 20) -> list[str]:
+    """Of the log of the backend that this Blender started."""
+    return log_tail(log_file(), count)
+
+
+def version() -> str:
+    """Of the extension, which is the one of the backend that it needs; "" in a checkout."""
+    manifest = Path(__file__).parent.parent / "blender_manifest.toml"
+    try:
+        return str(tomllib.loads(manifest.read_text(encoding="utf-8")).get("version", ""))
+    except OSError:
+        return ""
+
+
+def register() -> None:
+    current.listen(_watch)
+    survey()
+
+
+def unregister() -> None:
+    """The backend of ours finishes its job, or checkpoints it, as it was told at its start."""
+    global _process
+    cancel_install()
+    if _process is not None:
+        _process.let_go()
+        _process = None
+    current.close()

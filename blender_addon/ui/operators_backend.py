@@ -1,0 +1,345 @@
+# pyright: reportInvalidTypeForm=false, reportIncompatibleMethodOverride=false
+"""Starts, connects, stops and installs the backend; shows its log; copies the report of a mistake."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+import msgspec
+
+from ..core import install_plan
+from ..core.backend_settings import BackendSettings
+from ..core.events import Dismissed
+from ..host import backend_life, current, preferences
+from ..protocol import errors
+
+_INSTALL_S = 4 * 3600.0
+_END_S = 20.0
+
+
+class _Failing:
+    failed = False
+
+
+@contextlib.contextmanager
+def told(operator: bpy.types.Operator) -> Iterator[_Failing]:
+    """What the user can mend is shown in the panel and reported by the operator."""
+    outcome = _Failing()
+    try:
+        yield outcome
+    except errors.UserError as error:
+        outcome.failed = True
+        current.tell(error)
+        operator.report({"ERROR"}, str(error))
+
+
+def result(outcome: _Failing) -> set[str]:
+    return {"CANCELLED"} if outcome.failed else {"FINISHED"}
+
+
+def chosen(**given: str) -> BackendSettings:
+    """The preferences, with what a script gave instead of them."""
+    return msgspec.structs.replace(preferences.settings(), **{name: value for name, value in given.items() if value})
+
+
+class StartBackend(bpy.types.Operator):
+    """Start the backend, or connect to the one that runs already"""
+
+    bl_idname = "splatwright.backend_start"
+    bl_label = "Start the Backend"
+
+    command: bpy.props.StringProperty(name="Command", options={"SKIP_SAVE"})
+    workspace: bpy.props.StringProperty(name="Workspace", options={"SKIP_SAVE"})
+    device: bpy.props.StringProperty(name="Device", description="auto, cuda or cpu", options={"SKIP_SAVE"})
+    timeout: bpy.props.FloatProperty(name="Seconds to wait", default=120.0, min=0.0, options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return _is_not(cls, ("installing",), "The backend is being installed")
+
+    def execute(self, _context: Any) -> set[str]:
+        with told(self) as outcome:
+            wanted = chosen(command=self.command, workspace=self.workspace, device=_device(self.device))
+            if current.is_interactive():
+                backend_life.start(wanted)
+            else:
+                backend_life.connect(self.timeout, wanted)
+        return result(outcome)
+
+
+class ConnectBackend(bpy.types.Operator):
+    """Connect to a backend that runs already, here or on another machine"""
+
+    bl_idname = "splatwright.backend_connect"
+    bl_label = "Connect"
+
+    connection_file: bpy.props.StringProperty(name="Connection file", options={"SKIP_SAVE"})
+    address: bpy.props.StringProperty(name="Address", description="HOST:PORT", options={"SKIP_SAVE"})
+    key_file: bpy.props.StringProperty(name="Key file", options={"SKIP_SAVE"})
+    timeout: bpy.props.FloatProperty(name="Seconds to wait", default=20.0, min=0.0, options={"SKIP_SAVE"})
+
+    def execute(self, _context: Any) -> set[str]:
+        with told(self) as outcome:
+            mode = "remote" if self.address else "running" if self.connection_file else preferences.settings().mode
+            wanted = chosen(
+                mode="running" if mode == "local" else mode,
+                connection_file=self.connection_file,
+                address=self.address,
+                key_file=self.key_file,
+            )
+            backend_life.attach(wanted)
+            if not current.is_interactive():
+                backend_life.connect(self.timeout, wanted)
+        return result(outcome)
+
+
+class StopBackend(bpy.types.Operator):
+    """End the backend that this Blender started; leave any other one. A running job goes on at the next start"""
+
+    bl_idname = "splatwright.backend_stop"
+    bl_label = "Stop the Backend"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        if current.open_link() is not None:
+            return True
+        cls.poll_message_set("The backend is not running")
+        return False
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        session = current.session()
+        if session.life.owned and session.active_job is not None:
+            return context.window_manager.invoke_confirm(self, event)
+        return self.execute(context)
+
+    def execute(self, _context: Any) -> set[str]:
+        backend_life.stop(0.0 if current.is_interactive() else _END_S)
+        return {"FINISHED"}
+
+
+class InstallBackend(bpy.types.Operator):
+    """Make the environment in which the backend runs. Nothing is downloaded before you agree"""
+
+    bl_idname = "splatwright.backend_install"
+    bl_label = "Install the Backend"
+
+    wheel: bpy.props.StringProperty(name="Wheel", options={"SKIP_SAVE"})
+    index: bpy.props.StringProperty(name="Index", options={"SKIP_SAVE"})
+    extra_index: bpy.props.StringProperty(name="Second index", options={"SKIP_SAVE"})
+    python: bpy.props.StringProperty(name="Python", options={"SKIP_SAVE"})
+    device: bpy.props.StringProperty(name="Device", description="auto, cuda or cpu", options={"SKIP_SAVE"})
+    consent: bpy.props.BoolProperty(
+        name="Download it", description="A script must say that it agrees to the download", options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return _can_work(cls)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        with told(self) as outcome:
+            plan, python = backend_life.plan_for(self._chosen())
+            self._lines = (
+                f"This needs {install_plan.sizes_in_words(plan)}.",
+                f"Into {backend_life.places().environment}",
+                f"With {python.path} (Python {python.short_version})",
+                f"From {self._source()}",
+            )
+            self.consent = True  # by the dialog's button
+            return context.window_manager.invoke_props_dialog(
+                self, width=480, title=self.bl_label, confirm_text="Download and install"
+            )
+        return result(outcome)
+
+    def draw(self, _context: Any) -> None:
+        layout: Any = self.layout
+        for line in self._lines:
+            layout.label(text=line)
+
+    def execute(self, _context: Any) -> set[str]:
+        with told(self) as outcome:
+            if not self.consent:
+                message = "Nothing was installed, because nobody agreed to the download."
+                raise errors.UserError("refused", message, "Pass consent=True.")
+            backend_life.install(self._chosen())
+            outcome.failed = _waited() != "whole"
+        return result(outcome)
+
+    def _chosen(self) -> BackendSettings:
+        return chosen(
+            wheel=self.wheel,
+            index=self.index,
+            extra_index=self.extra_index,
+            python=self.python,
+            device=_device(self.device),
+        )
+
+    def _source(self) -> str:
+        wanted = self._chosen()
+        indexes = (
+            " and ".join(filter(None, (wanted.index, wanted.extra_index))) or "the index that pip is configured for"
+        )
+        return f"{wanted.wheel}, and the packages it needs from {indexes}" if wanted.wheel else indexes
+
+
+class RepairBackend(InstallBackend):
+    """Make the backend's environment anew. What was downloaded before is mostly still there"""
+
+    bl_idname = "splatwright.backend_repair"
+    bl_label = "Repair"
+
+
+class CancelInstall(bpy.types.Operator):
+    """Stop the installation at once; what was downloaded is kept"""
+
+    bl_idname = "splatwright.backend_cancel_install"
+    bl_label = "Cancel the Installation"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        if backend_life.is_installing():
+            return True
+        cls.poll_message_set("Nothing is being installed")
+        return False
+
+    def execute(self, _context: Any) -> set[str]:
+        backend_life.cancel_install()
+        _waited()
+        return {"FINISHED"}
+
+
+class VerifyBackend(bpy.types.Operator):
+    """Have the backend's environment check whether all that it needs is there and works"""
+
+    bl_idname = "splatwright.backend_verify"
+    bl_label = "Verify"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return _can_work(cls)
+
+    def execute(self, _context: Any) -> set[str]:
+        with told(self) as outcome:
+            backend_life.verify()
+            outcome.failed = _waited() != "whole"
+        return result(outcome)
+
+
+class RemoveBackend(bpy.types.Operator):
+    """Delete the backend's environment. Splats, captures and jobs stay"""
+
+    bl_idname = "splatwright.backend_remove"
+    bl_label = "Remove"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return _can_work(cls)
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, _context: Any) -> set[str]:
+        with told(self) as outcome:
+            backend_life.remove()
+            outcome.failed = _waited() == "broken"
+        return result(outcome)
+
+
+class ShowLog(bpy.types.Operator):
+    """Open the log of the backend that this Blender started"""
+
+    bl_idname = "splatwright.show_log"
+    bl_label = "Show the Log"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        if backend_life.log_file().exists():
+            return True
+        cls.poll_message_set("There is no log yet")
+        return False
+
+    def execute(self, _context: Any) -> set[str]:
+        if current.is_interactive():
+            bpy.ops.wm.path_open(filepath=str(backend_life.log_file()))
+        else:
+            self.report({"INFO"}, "\n".join(backend_life.last_lines()))
+        return {"FINISHED"}
+
+
+class CopyReport(bpy.types.Operator):
+    """Copy what we need to know about a mistake of ours, to paste it into a message"""
+
+    bl_idname = "splatwright.copy_report"
+    bl_label = "Copy Report"
+
+    def execute(self, context: Any) -> set[str]:
+        log = backend_life.last_lines(40)
+        context.window_manager.clipboard = "\n".join([current.report(), *(["Backend's log:", *log] if log else [])])
+        self.report({"INFO"}, "The report is in the clipboard")
+        return {"FINISHED"}
+
+
+class DismissFailure(bpy.types.Operator):
+    """Hide the message"""
+
+    bl_idname = "splatwright.dismiss_failure"
+    bl_label = "Dismiss"
+
+    def execute(self, _context: Any) -> set[str]:
+        current.dispatch(Dismissed())
+        return {"FINISHED"}
+
+
+def _device(text: str) -> Any:
+    if text not in ("", "auto", "cuda", "cpu"):
+        raise errors.UserError("bad_input", f"'{text}' is no device.", "Give auto, cuda or cpu.")
+    return text
+
+
+def _waited() -> str:
+    """Without a window: waits until the environment has been worked on. How it is then, or "whole" in a window."""
+    if current.is_interactive():
+        return "whole"
+    current.wait_until(lambda: not backend_life.is_installing(), _INSTALL_S)
+    return current.session().life.environment
+
+
+def _can_work(operator: type[bpy.types.Operator]) -> bool:
+    return _is_not(operator, ("installing",), "The environment is being worked on") and _is_not(
+        operator, ("starting", "running", "busy", "lost"), "Stop the backend first"
+    )
+
+
+def _is_not(operator: type[bpy.types.Operator], states: tuple[str, ...], message: str) -> bool:
+    if current.session().life.state in states:
+        operator.poll_message_set(message)
+        return False
+    return True
+
+
+CLASSES = (
+    StartBackend,
+    ConnectBackend,
+    StopBackend,
+    InstallBackend,
+    RepairBackend,
+    CancelInstall,
+    VerifyBackend,
+    RemoveBackend,
+    ShowLog,
+    CopyReport,
+    DismissFailure,
+)
+
+
+def register() -> None:
+    for operator in CLASSES:
+        bpy.utils.register_class(operator)
+
+
+def unregister() -> None:
+    for operator in reversed(CLASSES):
+        bpy.utils.unregister_class(operator)
