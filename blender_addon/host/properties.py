@@ -1,0 +1,241 @@
+# pyright: reportAttributeAccessIssue=false
+"""What Splatwright keeps in a .blend: on splat objects, on scenes, and on the window for as long as Blender runs.
+
+The classes are made from the catalog of methods. When the running backend has another catalog than the extension came
+with, they are made again; what was set before stays, because Blender keeps values by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import msgspec
+
+from ..core import events, settings_enum
+from ..protocol import messages, things
+from . import capture_properties, current, settings_properties
+
+RECOMMENDED = "mcmc"  # the method for trainings until the user picks another
+CATALOG_FILE = Path(__file__).resolve().parents[1] / "catalog.json"
+
+_registered: tuple[type[Any], ...] = ()
+_catalog: tuple[things.MethodInfo, ...] = ()
+
+
+def catalog() -> tuple[things.MethodInfo, ...]:
+    """The methods that the properties were made for."""
+    return _catalog
+
+
+def methods_of(*categories: str) -> tuple[things.MethodInfo, ...]:
+    return tuple(method for method in _catalog if method.category in categories)
+
+
+def method_called(identifier: str) -> things.MethodInfo | None:
+    return next((method for method in _catalog if method.id == identifier), None)
+
+
+def settings_of(scene: Any, method: things.MethodInfo) -> bpy.types.PropertyGroup:
+    return settings_properties.group_of(scene.splatwright.methods, method)
+
+
+def use_catalog(methods: Iterable[things.MethodInfo]) -> bool:
+    """Makes the properties for other methods than before. False when they are the same. Main thread, not in a draw.
+
+    Raises ValueError for methods that Blender cannot hold; the properties then stay as they are.
+    """
+    methods = tuple(methods)
+    if methods == _catalog and _registered:
+        return False
+    groups = settings_properties.make_groups(methods)  # first, because it may refuse
+    _unregister_classes()
+    _register(methods, groups)
+    return True
+
+
+def shipped_catalog() -> tuple[things.MethodInfo, ...]:
+    """The methods of the backend that the extension was built with."""
+    return msgspec.json.decode(CATALOG_FILE.read_bytes(), type=messages.Catalog).methods
+
+
+def register() -> None:
+    use_catalog(shipped_catalog())
+    current.listen(_heard)
+
+
+def unregister() -> None:
+    current.unlisten(_heard)
+    _unregister_classes()
+
+
+def _heard(event: events.Event) -> None:
+    if isinstance(event, events.CatalogCame):
+        try:
+            use_catalog(event.methods)
+        except ValueError as error:
+            current.tell(error)
+
+
+def _register(methods: tuple[things.MethodInfo, ...], groups: tuple[type[Any], ...]) -> None:
+    global _registered, _catalog
+    scene_group = _scene_group(methods, groups[-1])
+    classes = (*groups, scene_group, SPLATWRIGHT_PG_object, SPLATWRIGHT_PG_window)
+    for cls in classes:
+        bpy.utils.register_class(cls)
+    _registered, _catalog = classes, methods
+    for owner, group in _owners(scene_group):
+        owner.splatwright = bpy.props.PointerProperty(type=group)
+
+
+def _unregister_classes() -> None:
+    global _registered
+    for owner, _ in _owners(None):
+        if _registered:
+            del owner.splatwright
+    for cls in reversed(_registered):
+        bpy.utils.unregister_class(cls)
+    _registered = ()
+
+
+def _owners(scene_group: type[Any] | None) -> tuple[tuple[Any, type[Any] | None], ...]:
+    return (
+        (bpy.types.Object, SPLATWRIGHT_PG_object),
+        (bpy.types.Scene, scene_group),
+        (bpy.types.WindowManager, SPLATWRIGHT_PG_window),
+    )
+
+
+def _is_mesh(_self: object, candidate: bpy.types.Object) -> bool:
+    return candidate.type == "MESH" and not candidate.splatwright.asset
+
+
+def _is_box(_self: object, candidate: bpy.types.Object) -> bool:
+    """Whatever has an extent; an Empty counts with its display size."""
+    return (
+        candidate.type in {"MESH", "EMPTY", "CURVE", "SURFACE", "META", "FONT", "LATTICE"}
+        and not candidate.splatwright.asset
+    )
+
+
+class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
+    """A splat object points at an asset of the backend; "" = this is no splat object."""
+
+    asset: bpy.props.StringProperty(name="Asset", description="The asset of the backend that this object shows")
+    version: bpy.props.StringProperty(name="Version", description="The version of the asset that this object shows")
+    name: bpy.props.StringProperty(name="Name", description="What the asset was called when the file was saved")
+    file: bpy.props.StringProperty(
+        name="File",
+        description="A copy of these splats in a file, from which the asset can be made again",
+        subtype="FILE_PATH",
+    )
+    mesh: bpy.props.PointerProperty(
+        name="Mesh", description="The splats follow the deformation of this mesh", type=bpy.types.Object, poll=_is_mesh
+    )
+
+
+class SPLATWRIGHT_PG_window(bpy.types.PropertyGroup):
+    """Is forgotten when Blender ends."""
+
+    job: bpy.props.StringProperty(
+        name="Job", description="The job that the panel shows; empty: the newest", options={"SKIP_SAVE"}
+    )
+
+
+def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any]) -> type[bpy.types.PropertyGroup]:
+    trainings = [method for method in methods if method.category == "training"]
+    prop = bpy.props
+    annotations: dict[str, Any] = {
+        "methods": prop.PointerProperty(type=methods_group),
+        "capture": prop.PointerProperty(type=capture_properties.CaptureProperties),
+        "capture_kind": prop.EnumProperty(
+            name="Capture",
+            description="What the splats are trained from",
+            items=[
+                ("FOLDER", "Photos", "A folder of photos, with or without camera poses", "FILE_IMAGE", 0),
+                ("SCENE", "This Scene", "Pictures that Blender renders of this scene", "SCENE_DATA", 1),
+            ],
+            default="FOLDER",
+        ),
+        "capture_path": prop.StringProperty(
+            name="Folder",
+            description="The folder of photos; if it has no camera poses, the backend finds them",
+            subtype="DIR_PATH",
+        ),
+        "box": prop.PointerProperty(
+            name="Box",
+            description="The box around this object is the region; turn and scale the object to place it",
+            type=bpy.types.Object,
+            poll=_is_box,
+        ),
+        "bind_mesh": prop.PointerProperty(
+            name="Mesh",
+            description="The mesh that the splats will follow, in its rest position",
+            type=bpy.types.Object,
+            poll=_is_mesh,
+        ),
+        "method": _method_property(trainings),
+        **_training_properties(),
+    }
+    return type("SPLATWRIGHT_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
+
+
+def _method_property(trainings: list[things.MethodInfo]) -> Any:
+    items = [(m.id, m.label, m.help.removesuffix("."), "NONE", settings_enum.enum_number(m.id)) for m in trainings]
+    known = {item[0] for item in items}
+    return bpy.props.EnumProperty(
+        name="Method",
+        description="How splats are trained",
+        items=items,
+        default=RECOMMENDED if RECOMMENDED in known else next(iter(known), None),
+    )
+
+
+def _training_properties() -> dict[str, Any]:
+    """The fields of the protocol's `Train`; 0 = choose for me."""
+    prop = bpy.props
+    return {
+        "quality": prop.EnumProperty(
+            name="Quality",
+            description="How long the training takes and how fine the result is",
+            items=[
+                ("draft", "Draft", "A quick look", "NONE", settings_enum.enum_number("draft")),
+                ("normal", "Normal", "Good for most captures", "NONE", settings_enum.enum_number("normal")),
+                ("high", "High", "As good as it gets; takes long", "NONE", settings_enum.enum_number("high")),
+            ],
+            default="normal",
+        ),
+        "steps": _whole_number("Steps", "How many steps are trained (0 = automatic)", 10_000_000, 30_000),
+        "max_splats": _whole_number(
+            "Most Splats", "No more splats than this (0 = automatic)", 1_000_000_000, 3_000_000
+        ),
+        "resolution": _whole_number(
+            "Resolution",
+            "The longer side of the photos in pixels; larger photos are made smaller (0 = automatic)",
+            16384,
+            4096,
+        ),
+        "masks": prop.EnumProperty(
+            name="Masks",
+            description="What is done with masks beside the photos, or with their transparency",
+            items=[
+                (word, label, help, "NONE", settings_enum.enum_number(word))
+                for word, label, help in (
+                    ("auto", "Automatic", "Decided by what the masks look like"),
+                    ("ignore", "Ignore Masked", "Masked pixels are not looked at"),
+                    ("segment", "Cut Out", "Where the mask is, nothing shall be"),
+                    ("alpha", "Transparency", "The photos' own transparency is the mask"),
+                    ("off", "Off", "There are no masks"),
+                )
+            ],
+            default="auto",
+        ),
+    }
+
+
+def _whole_number(name: str, description: str, maximum: int, soft_maximum: int) -> Any:
+    return bpy.props.IntProperty(
+        name=name, description=description, default=0, min=0, max=maximum, soft_max=soft_maximum, options=set()
+    )

@@ -1,0 +1,77 @@
+"""The box that an object spans, as methods of the backend want it, and meshes at rest in the frame of splats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from ..protocol import errors, things
+from . import meshes
+
+Array = npt.NDArray[Any]
+_FLAT = 1e-9
+
+
+def asset_from_box(splats: bpy.types.Object, box: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> things.Matrix:
+    """Carries the cube from -1 to 1 onto the box's own bounding box, in the frame of the asset; row after row.
+
+    An Empty spans its display size. Raises UserError for a box without an inside.
+    """
+    evaluated = box.evaluated_get(depsgraph)
+    if evaluated.type == "EMPTY":
+        size = evaluated.empty_display_size
+        lowest, highest = np.full(3, -size), np.full(3, size)
+    else:
+        corners = np.array([tuple(corner) for corner in evaluated.bound_box])  # [8, 3]
+        lowest, highest = corners.min(0), corners.max(0)
+    box_from_cube = np.diag([*(highest - lowest) / 2, 1.0])
+    box_from_cube[:3, 3] = (highest + lowest) / 2
+    matrix = _asset_from_world(splats, depsgraph) @ np.array(evaluated.matrix_world, np.float64) @ box_from_cube
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < _FLAT**3:
+        message = f"'{box.name}' is flat, so there is nothing inside it."
+        raise errors.UserError("bad_input", message, "Choose an object with a volume, such as a cube.")
+    return cast(things.Matrix, tuple(float(value) for value in matrix.ravel()))
+
+
+def mesh_at_rest(splats: bpy.types.Object, mesh: bpy.types.Object) -> meshes.Mesh:
+    """The mesh with its armatures at rest and all other modifiers as they are, in the frame of the asset."""
+    with _armatures_at_rest(mesh):
+        depsgraph = bpy.context.evaluated_depsgraph_get()
+        found = meshes.evaluated_mesh(mesh, depsgraph, world=True)
+        matrix = _asset_from_world(splats, depsgraph)
+    if not len(found.faces):
+        raise errors.UserError("bad_input", f"'{mesh.name}' has no faces.", "Choose a mesh with a surface.")
+    vertices = found.vertices @ matrix[:3, :3].T + matrix[:3, 3]
+    return meshes.Mesh(np.ascontiguousarray(vertices, np.float32), found.faces)
+
+
+def _asset_from_world(splats: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:
+    matrix = np.array(splats.evaluated_get(depsgraph).matrix_world, np.float64)
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError as error:
+        message = f"'{splats.name}' is scaled to nothing."
+        raise errors.UserError("bad_input", message, "Give it a scale other than 0.") from error
+
+
+@contextmanager
+def _armatures_at_rest(mesh: Any) -> Iterator[None]:
+    armatures = {m.object.data for m in mesh.modifiers if m.type == "ARMATURE" and m.object is not None}
+    if mesh.parent is not None and mesh.parent.type == "ARMATURE":
+        armatures.add(mesh.parent.data)
+    layer: Any = bpy.context.view_layer
+    posed = [armature for armature in armatures if armature.pose_position == "POSE"]
+    try:
+        for armature in posed:
+            armature.pose_position = "REST"
+        layer.update()
+        yield
+    finally:
+        for armature in posed:
+            armature.pose_position = "POSE"
+        layer.update()

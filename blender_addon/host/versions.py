@@ -1,0 +1,73 @@
+# pyright: reportAttributeAccessIssue=false
+"""The versions of assets, as panels need them: asked for when an asset changes, never in a draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..core import events
+from ..protocol import errors, messages, things
+from . import current
+
+_versions: dict[str, tuple[things.VersionInfo, ...]] = {}
+_asked: set[str] = set()
+
+
+def of(asset: str) -> tuple[things.VersionInfo, ...]:
+    """Oldest first; empty until the backend has said them."""
+    return _versions.get(asset, ())
+
+
+def find(asset: str, version: str) -> things.VersionInfo | None:
+    return next((info for info in of(asset) if info.version == version), None)
+
+
+def _heard(event: events.Event) -> None:
+    match event:
+        case events.AssetsCame():
+            _versions.clear()
+            for asset in {object.splatwright.asset for object in bpy.data.objects} - {""}:
+                if asset in current.session().assets:
+                    _ask(asset)
+        case events.Heard(message=messages.AssetChanged(asset=info)):
+            _ask(info.asset)
+        case events.Heard(message=messages.AssetRemoved(asset=asset)):
+            _versions.pop(asset, None)
+        case _:
+            pass
+
+
+def _ask(asset: str) -> None:
+    link = current.open_link()
+    if link is None or asset in _asked:
+        return
+
+    def answered(answer: Any) -> None:
+        _asked.discard(asset)
+        match answer:
+            case messages.VersionList(versions=versions):
+                _versions[asset] = versions
+                current.redraw()
+            case errors.UserError():
+                pass  # the asset is gone, or the connection; both are told elsewhere
+            case BaseException():
+                current.tell(answer)
+
+    try:
+        future = link.ask(messages.ListVersions(asset=asset))
+    except errors.UserError:
+        return
+    _asked.add(asset)
+    current.when_done(future, answered)
+
+
+def register() -> None:
+    current.listen(_heard)
+
+
+def unregister() -> None:
+    current.unlisten(_heard)
+    _versions.clear()
+    _asked.clear()

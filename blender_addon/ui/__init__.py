@@ -1,0 +1,40 @@
+"""What is seen: panels that draw the session, and operators that ask the backend."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+
+def _rooms() -> tuple[ModuleType, ...]:
+    """In the order in which they are registered; panels come last, because they name the others' operators."""
+    from . import (
+        asking,
+        icons,
+        operators_assets,
+        operators_backend,
+        operators_methods,
+        operators_train,
+        panels,
+        settings_panel,
+    )
+
+    return (
+        icons,
+        asking,
+        operators_backend,
+        operators_train,
+        operators_methods,
+        operators_assets,
+        settings_panel,
+        panels,
+    )
+
+
+def register() -> None:
+    for room in _rooms():
+        room.register()
+
+
+def unregister() -> None:
+    for room in reversed(_rooms()):
+        room.unregister()

@@ -1,0 +1,124 @@
+"""Asks the backend for what takes a while: in a window Blender goes on meanwhile, without one the same call waits.
+
+A window has a tick that brings answers; `blender -b`, the bpy module and scripts have none, and want the result when
+the operator returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import bpy
+
+from ..core import events
+from ..host import current
+from ..protocol import errors, things
+
+if TYPE_CHECKING:
+    from ..protocol import remote
+
+Result = TypeVar("Result")
+_A_WEEK_S = 7 * 86400.0  # longer than any job
+_HEARD_S = 30.0
+_ENDED_LIFE = ("not_installed", "broken", "stopped", "failed")
+
+_threads = ThreadPoolExecutor(4, thread_name_prefix="splatwright")
+_awaited: dict[str, Callable[[things.JobState], None]] = {}  # by job
+
+
+def can_ask(operator: Any) -> bool:
+    """For an operator's poll. Without a window the operator connects by itself."""
+    if current.session().is_connected or not current.is_interactive():
+        return True
+    operator.poll_message_set("Start the backend first")
+    return False
+
+
+def attempt(operator: Any, action: Callable[[], None]) -> set[Any]:
+    """Does what an operator does. What the user can mend is reported and shown in the panel."""
+    try:
+        action()
+    except errors.UserError as error:
+        current.tell(error)
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
+def ask(action: Callable[[remote.Backend], Result], then: Callable[[Result], None]) -> None:
+    """action: may take long, must not touch Blender. then: is called with its result on the main thread.
+
+    Raises UserError, in a window only when there is no backend; later failures are shown in the panel there.
+    """
+    if not current.is_interactive():
+        then(action(current.connect().backend))
+        return
+    link = current.link()
+    if link is None:
+        raise errors.UserError(
+            "connection", "The backend is not connected.", "Start it first.", "splatwright.backend_start"
+        )
+
+    def answered(result: Result | BaseException) -> None:
+        if isinstance(result, BaseException):
+            current.tell(result)
+            return
+        context: Any = bpy.context
+        try:
+            with context.temp_override(window=context.window_manager.windows[0]):
+                then(result)
+        except errors.UserError as error:
+            current.tell(error)
+
+    current.when_done(_threads.submit(action, link.backend), answered)
+
+
+# ---- jobs
+
+
+def when_ended(job: str, callback: Callable[[things.JobState], None]) -> None:
+    """callback: with the state in which the job ended, on the main thread; at once when it is over already."""
+    _awaited[job] = callback
+    _look_for_ends(None)
+
+
+def wait_for_job(job: str) -> things.JobState:
+    """Only without a window. Raises UserError when the job failed or the backend went away for good."""
+
+    def is_over() -> bool:
+        session = current.session()
+        return session.life.state in _ENDED_LIFE or (job in session.jobs and session.jobs[job].is_over)
+
+    current.wait_until(is_over, _A_WEEK_S)
+    view = current.session().jobs.get(job)
+    if view is None or not view.is_over:
+        raise errors.UserError(
+            "connection", "The backend ended before the job did.", "Start it again; the job resumes."
+        )
+    failure = view.state.failure
+    if failure is not None:
+        kind = "unsupported" if failure.kind == "mistake" else failure.kind
+        raise errors.UserError(kind, failure.message, failure.hint, failure.fix)
+    return view.state
+
+
+def wait_until_heard(job: str) -> None:
+    """Only without a window: until the session knows the job."""
+    current.wait_until(lambda: job in current.session().jobs, _HEARD_S)
+
+
+def _look_for_ends(_event: events.Event | None) -> None:
+    jobs = current.session().jobs
+    for job in [job for job in _awaited if job in jobs and jobs[job].is_over]:
+        _awaited.pop(job)(jobs[job].state)
+
+
+def register() -> None:
+    current.listen(_look_for_ends)
+
+
+def unregister() -> None:
+    current.unlisten(_look_for_ends)
+    _awaited.clear()

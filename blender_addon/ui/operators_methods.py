@@ -1,0 +1,187 @@
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
+"""Runs any method but a training on splats: edits, meshes, rigs. What it takes follows from its category."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..core import events, wording
+from ..host import current, extracted_meshes, objects, properties, regions, settings_properties
+from ..protocol import errors, messages, things
+from . import asking
+
+if TYPE_CHECKING:
+    from ..protocol import remote
+
+CATEGORIES = ("editing", "meshing", "rigging")
+
+
+def active_splats(context: Any) -> bpy.types.Object | None:
+    """The active object when it is a splat object, else the only selected one."""
+    if context.active_object is not None and objects.is_splats(context.active_object):
+        return context.active_object
+    selected = [object for object in context.selected_objects if objects.is_splats(object)]
+    return selected[0] if len(selected) == 1 else None
+
+
+class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
+    bl_idname = "splatwright.run_method"
+    bl_label = "Run Method"
+    bl_description = "Run this method on the active splats"
+    bl_options = {"REGISTER"}
+
+    method: bpy.props.StringProperty(name="Method", description="The method's name, such as crop")
+    object: bpy.props.StringProperty(name="Splats", description="The splat object; empty: the active one")
+    box: bpy.props.StringProperty(name="Box", description="The object around the region; empty: the scene's choice")
+    mesh: bpy.props.StringProperty(name="Mesh", description="The mesh to bind to; empty: the scene's choice")
+    settings: bpy.props.StringProperty(
+        name="Settings", description='Of the method, over those of the scene, such as {"margin": 2}'
+    )
+
+    @classmethod
+    def description(cls, context: Any, operator_properties: Any) -> str:
+        method = properties.method_called(operator_properties.method)
+        return cls.bl_description if method is None else method.help.removesuffix(".")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not asking.can_ask(cls):
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
+            return False
+        if current.is_interactive() and active_splats(context) is None:
+            cls.poll_message_set("Select a splat object first")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[Any]:
+        return asking.attempt(self, lambda: self._run(context))
+
+    def _run(self, context: Any) -> None:
+        method = properties.method_called(self.method)
+        if method is None or method.category not in CATEGORIES:
+            known = ", ".join(m.id for m in properties.methods_of(*CATEGORIES))
+            raise errors.UserError(
+                "bad_input", f"There is no method '{self.method}' for splats.", f"There are: {known}."
+            )
+        splats = self._splats(context)
+        settings = settings_properties.values(properties.settings_of(context.scene, method), method)
+        request = messages.RunMethod(
+            method=method.id,
+            asset=splats.splatwright.asset,
+            version=objects.shown_version(splats),
+            settings=settings | wording.settings_from_text(self.settings),
+            **self._inputs(context, method, splats),
+        )
+        begun: list[str] = []
+        name = splats.name
+
+        def started(state: things.JobState) -> None:
+            begun.append(state.job)
+            _started(state, name)
+
+        asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)
+        if not current.is_interactive():
+            state = asking.wait_for_job(begun[0])
+            self.report({"INFO"}, f"{method.label}: {wording.status(state)}")
+
+    def _splats(self, context: Any) -> bpy.types.Object:
+        splats = _object_called(self.object) if self.object else active_splats(context)
+        if splats is None or not objects.is_splats(splats):
+            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        if current.session().job_of_asset(splats.splatwright.asset) is not None:
+            raise errors.UserError("refused", f"'{splats.name}' is still being worked on.", "Wait until that is done.")
+        return splats
+
+    def _inputs(self, context: Any, method: things.MethodInfo, splats: bpy.types.Object) -> dict[str, Any]:
+        """What the category of the method takes from the scene."""
+        chosen: Any = context.scene.splatwright
+        if method.category == "editing":
+            box = _object_called(self.box) if self.box else chosen.box
+            return (
+                {} if box is None else {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}
+            )
+        if method.category == "rigging":
+            mesh = _object_called(self.mesh) if self.mesh else chosen.bind_mesh
+            if mesh is None:
+                raise errors.UserError(
+                    "bad_input", "No mesh is chosen.", "Choose the mesh that the splats shall follow."
+                )
+            rest = regions.mesh_at_rest(splats, mesh)
+            # The splats follow the mesh as soon as a version that is bound to it is shown.
+            splats.splatwright.mesh = mesh
+            return {"vertices": rest.vertices, "faces": rest.faces}
+        return {}
+
+
+class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
+    bl_idname = "splatwright.fetch_mesh"
+    bl_label = "Get Mesh"
+    bl_description = "Make a mesh object of what this job extracted"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="A finished job that extracted a mesh")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not asking.can_ask(cls):
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[Any]:
+        splats = active_splats(context)
+        return asking.attempt(self, lambda: _fetch_mesh(self.job, splats.name if splats else ""))
+
+
+def _started(state: things.JobState, splats: str) -> None:
+    current.dispatch(events.JobsCame((state,), time.monotonic(), is_all=False))
+    bpy.context.window_manager.splatwright.job = state.job
+    if state.category == "meshing":
+        asking.when_ended(state.job, lambda ended: _meshed(ended, splats))
+
+
+def _meshed(ended: things.JobState, splats: str) -> None:
+    if ended.status in ("finished", "stopped"):
+        _fetch_mesh(ended.job, splats)
+
+
+def _fetch_mesh(job: str, splats: str) -> None:
+    def fetched(data: messages.MeshData) -> None:
+        beside = bpy.data.objects.get(splats)
+        view = current.session().jobs.get(job)
+        made = extracted_meshes.create(
+            bpy.context, f"{splats or (view.state.name if view else 'Splats')} mesh", data, beside
+        )
+        objects.push_undo(f"Extract {made.name}")
+
+    def fetch(backend: remote.Backend) -> messages.MeshData:
+        return backend.mesh(job)
+
+    asking.ask(fetch, fetched)
+
+
+def _object_called(name: str) -> bpy.types.Object:
+    found = bpy.data.objects.get(name)
+    if found is None:
+        raise errors.UserError("not_found", f"There is no object '{name}'.", "Look at its name in the Outliner.")
+    return found
+
+
+CLASSES = (SPLATWRIGHT_OT_run_method, SPLATWRIGHT_OT_fetch_mesh)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

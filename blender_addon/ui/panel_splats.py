@@ -1,0 +1,151 @@
+# pyright: reportAttributeAccessIssue=false
+"""The active splats, and what can be done with them: edit, mesh, rig, export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..core import wording
+from ..host import current, objects, properties, versions
+from ..protocol import things
+from . import settings_panel
+from .operators_methods import active_splats
+from .panel_train import draw_job
+from .paragraphs import figures, paragraph
+from .sidebar import SidebarPanel
+
+_MOST_SETTINGS_IN_VIEW = 4
+
+
+class SPLATWRIGHT_PT_splats(SidebarPanel, bpy.types.Panel):
+    bl_label = "Splats"
+
+    def draw(self, context: Any) -> None:
+        splats = active_splats(context)
+        if splats is None:
+            paragraph(self.layout, context, "Select splats, import a file, or train a capture.", "INFO")
+        else:
+            _draw_splats(self.layout, context, splats)
+        self.layout.operator("splatwright.import_splats", icon="IMPORT")
+
+
+def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
+    layout.prop(splats, "name", text="", icon="OUTLINER_OB_POINTCLOUD")
+    if objects.is_missing(splats):
+        box = layout.box()
+        paragraph(box, context, f"The backend does not have '{splats.splatwright.name}'.", "ERROR")
+        box.operator("splatwright.locate_asset", icon="FILE_FOLDER")
+        return
+    asset = splats.splatwright.asset
+    info = current.session().assets.get(asset)
+    if info is None:
+        paragraph(layout, context, "The backend is not running, so these splats cannot be drawn.", "INFO")
+        return
+    job = current.session().job_of_asset(asset)
+    if job is not None:
+        paragraph(layout, context, f"Follows the job '{job.state.name}': {wording.status(job.state)}.", "PLAY")
+    else:
+        shown = versions.find(asset, splats.splatwright.version)
+        layout.menu("SPLATWRIGHT_MT_versions", text=(shown.label if shown else "") or "Version", icon="RECOVER_LAST")
+    shown = versions.find(asset, splats.splatwright.version)
+    figures(
+        layout,
+        ("Splats", wording.count(shown.splats if shown else info.splats)),
+        ("On disk", wording.size(info.bytes)),
+    )
+
+
+class MethodsPanel(SidebarPanel):
+    """Every method of a category, with its settings and its button, as the catalog has them."""
+
+    category = ""
+    empty = ""
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return bool(properties.methods_of(cls.category))
+
+    def draw(self, context: Any) -> None:
+        layout: Any = self.layout
+        splats = active_splats(context)
+        if splats is None:
+            paragraph(layout, context, self.empty, "INFO")
+        self.draw_inputs(layout, context, splats)
+        for method in properties.methods_of(self.category):
+            draw_method(layout, context, method)
+        job = current.session().active_job
+        if job is not None and job.state.category == self.category:
+            draw_job(layout.box(), context, job)
+
+    def draw_inputs(self, layout: Any, context: Any, splats: bpy.types.Object | None) -> None:
+        """What the methods take besides the splats."""
+
+
+def draw_method(layout: Any, context: Any, method: things.MethodInfo) -> None:
+    """A method's settings, in view when they are few, and the button that runs it."""
+    if len(method.settings) <= _MOST_SETTINGS_IN_VIEW:
+        settings_panel.draw(layout, context.scene, method)
+    else:
+        settings_panel.draw_folded(layout, context.scene, method)
+    row = layout.row()
+    row.scale_y = 1.2
+    row.operator("splatwright.run_method", text=method.label).method = method.id
+
+
+class SPLATWRIGHT_PT_edit(MethodsPanel, bpy.types.Panel):
+    bl_label = "Edit"
+    bl_options = {"DEFAULT_CLOSED"}
+    category = "editing"
+    empty = "Select the splats that you want to edit."
+
+    def draw_inputs(self, layout: Any, context: Any, splats: bpy.types.Object | None) -> None:
+        _draw_picker(layout, context, "box")
+
+
+class SPLATWRIGHT_PT_mesh(MethodsPanel, bpy.types.Panel):
+    bl_label = "Mesh"
+    bl_options = {"DEFAULT_CLOSED"}
+    category = "meshing"
+    empty = "Select the splats that shall become a mesh."
+
+
+class SPLATWRIGHT_PT_rig(MethodsPanel, bpy.types.Panel):
+    bl_label = "Rig"
+    bl_options = {"DEFAULT_CLOSED"}
+    category = "rigging"
+    empty = "Select the splats that shall follow a mesh."
+
+    def draw_inputs(self, layout: Any, context: Any, splats: Any) -> None:
+        _draw_picker(layout, context, "bind_mesh")
+        if splats is not None and splats.splatwright.mesh is not None:
+            shown = versions.find(splats.splatwright.asset, splats.splatwright.version)
+            if shown is not None and shown.bound_vertices:
+                paragraph(layout, context, f"These splats follow '{splats.splatwright.mesh.name}'.", "LINKED")
+
+
+def _draw_picker(layout: Any, context: Any, name: str) -> None:
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    column.prop(context.scene.splatwright, name)
+
+
+class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):
+    bl_label = "Export"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        if active_splats(context) is None:
+            paragraph(self.layout, context, "Select the splats that you want to write to a file.", "INFO")
+        self.layout.operator("splatwright.export_splats", icon="EXPORT")
+
+
+CLASSES = (
+    SPLATWRIGHT_PT_splats,
+    SPLATWRIGHT_PT_edit,
+    SPLATWRIGHT_PT_mesh,
+    SPLATWRIGHT_PT_rig,
+    SPLATWRIGHT_PT_export,
+)
