@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -202,6 +203,7 @@ class FakeDesk:
     def delete(self, asset: str) -> None:
         self._asset(asset)
         del self._assets[asset]
+        (self.workspace / f"{asset}.bytes").unlink(missing_ok=True)
         self._on_event(AssetRemoved(asset=asset))
 
     def hold(self, kind: str, holder: str, versions: tuple[str, ...]) -> None:
@@ -212,15 +214,14 @@ class FakeDesk:
         return made_splats(self._splats)
 
     def import_file(self, path: Path, name: str) -> AssetInfo:
-        content = path.read_bytes()
         asset = f"asset-{next(self._numbers)}"
-        (self.workspace / f"{asset}.bytes").write_bytes(content)
-        self._assets[asset] = AssetInfo(asset=asset, name=name, head="v1", bytes=len(content))
+        shutil.copyfile(path, self.workspace / f"{asset}.bytes")
+        self._assets[asset] = AssetInfo(asset=asset, name=name, head="v1", bytes=path.stat().st_size)
         return self._assets[asset]
 
     def export_file(self, asset: str, version: str, path: Path) -> None:
         self._asset(asset)
-        path.write_bytes((self.workspace / f"{asset}.bytes").read_bytes())
+        shutil.copyfile(self.workspace / f"{asset}.bytes", path)
 
     def pose(self, request: PoseMesh) -> None:
         self._asset(request.asset)

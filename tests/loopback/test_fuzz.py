@@ -35,7 +35,7 @@ def test_nothing_that_is_said_does_harm(tmp_path: Path, seed: int) -> None:
     assert set(fuzzer.sent) == EVERY_REQUEST
     assert fuzzer.answered["refused"] > 300, "much must be wrong"
     assert len(set(fuzzer.answered) & ANSWERS) > 15, "and much must be right, so that it gets inside"
-    assert fuzzer.slowest_s < 1
+    assert fuzzer.slowest_s < 5
 
 
 class _HoldsEverything(dict[str, np.dtype]):
