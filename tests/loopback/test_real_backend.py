@@ -1,4 +1,4 @@
-"""`splatwright serve` as people start it, with real training: the example of the docs, and a child that is killed."""
+"""`splatwright serve` as people start it, with real training: the example of the docs, a rest, an owner that ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -34,15 +35,17 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 class Served:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *options: str) -> None:
         command = [sys.executable, "-m", "backend", "serve", "--workspace", str(home / "workspace")]
-        self.process = subprocess.Popen(
-            [*command, "--device", "cpu", "--threads", "1"],
-            cwd=REPOSITORY,
-            env={**os.environ, "SPLATWRIGHT_HOME": str(home)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.workspace = home / "workspace"
+        with (home / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--device", "cpu", "--threads", "1", *options],
+                cwd=REPOSITORY,
+                env={**os.environ, "SPLATWRIGHT_HOME": str(home)},
+                stdin=subprocess.PIPE,
+                stderr=log,
+            )
         wait_for(lambda: (home / "backend.json").exists() or self.process.poll() is not None)
 
     def kill_child(self) -> None:
@@ -72,14 +75,19 @@ def served(home: Path) -> Iterator[Served]:
     yield served
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(30) == 0
-    assert served.process.stderr is not None
-    served.process.stderr.close()
+    assert served.process.stdin is not None
+    served.process.stdin.close()
 
 
 @pytest.fixture(scope="module")
 def backend(served: Served) -> Iterator[Backend]:
     with connect() as backend:
         yield backend
+
+
+def trains(job: Job) -> bool:
+    state = job.state()
+    return state.stage == "Training" and state.step > 3
 
 
 def camera(capture: Path) -> ViewCamera:
@@ -110,47 +118,69 @@ def test_the_example_of_the_docs_works(
 
 def test_a_running_job_is_drawn_previewed_and_cancelled_at_once(backend: Backend, capture: Path) -> None:
     job = backend.train(capture, name="drawn", steps=1_000_000)
-    wait_for(lambda: job.state().step > 3)
+    wait_for(lambda: trains(job))
     job.watch(0.05)
     view = Render(objects=(SceneObject(asset=job.state().asset),), camera=camera(capture))
     picture = backend.render(view)
     assert picture is not None and picture.color.shape == (32, 48, 4) and picture.color.any() and picture.step > 0
     wait_for(lambda: job.id in backend.previews)
     assert backend.previews[job.id].splats.means.shape[1] == 3
-    started = time.monotonic()
-    job.cancel()
-    wait_for(lambda: job.state().status == "cancelled")
-    assert time.monotonic() - started < 2  # alone on a machine it is < 0.5 s: benchmarks/protocol.py measures it
+    assert job.cancel().status == "cancelled"  # how soon it is answered is measured by benchmarks/cancel.py
+    following = backend.train(capture, name="following", steps=3)
+    assert following.wait(60).status == "finished", "the cancelled job's thread is free"
 
 
-def killed_when(backend: Backend, served: Served, job: Job, reached: Callable[[], object]) -> None:
-    """Kills the working child when the job has come so far, and waits for the next one."""
-    wait_for(reached)
+def test_a_job_that_rests_and_one_that_waits_outlive_the_killing_of_the_process(
+    backend: Backend, served: Served, capture: Path
+) -> None:
+    job = backend.train(capture, name="resting", steps=1_000_000)
+    wait_for(lambda: trains(job))
+    job.pause()
+    wait_for(lambda: job.state().status == "paused")
+    step = job.state().step
+    wait_for(lambda: list(served.workspace.glob(f"jobs/{job.id}/training/step_{step:08d}.json")))
     assert backend.welcome is not None
     before = backend.welcome.session
     served.kill_child()
     wait_for(lambda: backend.state == "connected" and backend.welcome and backend.welcome.session != before)
     assert backend.welcome.ended and "killed" in backend.welcome.ended[-1]
-    assert backend.job(job.id).state().name == job.state().name, "the job is found again by its id"
-
-
-def test_a_job_outlives_the_killing_of_its_process_in_every_phase(
-    backend: Backend, served: Served, capture: Path
-) -> None:
-    # Settings so that it has checkpoints soon, and long enough to be killed in its middle.
-    job = backend.train(capture, name="tough", steps=400)
+    assert (job.state().name, job.state().status) == ("resting", "paused"), "found again by its id"
+    job.resume()
     waiting = backend.train(capture, name="waiting", steps=20)
-    killed_when(backend, served, job, lambda: job.state().status == "running")
-    killed_when(backend, served, job, lambda: job.state().step > 30)
-    wait_for(lambda: job.state().step > 5)
-    job.pause()
-    wait_for(lambda: job.state().status in ("paused", "finished"))
-    killed_when(backend, served, job, lambda: True)
-    if job.state().status == "paused":
-        job.resume()
-    state = job.wait(120)
-    assert state.status == "finished" and state.step == 400 and state.resumed >= 1
+    wait_for(lambda: trains(job) and job.state().step > step)
+    assert waiting.state().status == "queued"
+    assert job.cancel(keep=True).job == job.id
+    assert job.wait(60).status == "stopped" and job.state().step > step
     assert waiting.wait(60).status == "finished"
+
+
+def test_the_owners_end_is_answered_with_a_checkpoint_or_with_the_rest_of_the_work(
+    capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLATWRIGHT_HOME", str(tmp_path))
+
+    def owner_ends(served: Served) -> None:
+        assert served.process.stdin is not None
+        served.process.stdin.close()
+        assert served.process.wait(60) == 0 and not (tmp_path / "backend.json").exists()
+
+    served = Served(tmp_path, "--owned", "--at-end", "checkpoint")
+    with connect() as backend:
+        orphan = backend.train(capture, name="orphan", steps=1_000_000, max_splats=200)
+        wait_for(lambda: trains(orphan))
+        owner_ends(served)
+    (checkpoint,) = served.workspace.glob(f"jobs/{orphan.id}/training/step_*.json")
+    assert int(checkpoint.stem.removeprefix("step_")) > 3
+
+    served = Served(tmp_path, "--owned", "--at-end", "finish")
+    with connect() as backend:
+        state = backend.job(orphan.id).state()
+        assert state.resumed == 1 and state.status in ("queued", "running"), "it goes on by itself"
+        finishing = backend.train(capture, name="finishing", steps=200, max_splats=200)
+        backend.job(orphan.id).cancel()
+        owner_ends(served)
+    card = msgspec.json.decode((served.workspace / "jobs" / finishing.id / "job.json").read_bytes())
+    assert (card["status"], card["step"]) == ("finished", 200)
 
 
 def test_what_is_wrong_with_a_capture_is_said_in_words(backend: Backend, tmp_path: Path) -> None:
