@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 import typing
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -14,6 +17,8 @@ from shared_protocol import messages, replies, requests
 from shared_protocol.codec import UnreadableError, backend_codec, client_codec
 from shared_protocol.messages import CHUNK_BYTES, Beat, Picture, Render, Splats, UploadChunk
 from shared_protocol.things import IDENTITY, Failed, Message, SceneObject, ViewCamera
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def splats(count: int) -> Splats:
@@ -154,3 +159,21 @@ def test_only_arrays_and_messages_can_be_packed() -> None:
         client_codec().pack(1, Picture(color=np.array([object()])))
     with pytest.raises(TypeError):
         client_codec().pack(1, UploadChunk(upload="a" * 64, offset=0, data=object()))  # type: ignore[arg-type]
+
+
+def test_importing_the_protocol_builds_no_codec() -> None:
+    """Blender imports it at its start; the codecs are built when something is said first."""
+    script = """
+import msgspec
+def refuse(*_types, **_options):
+    raise SystemExit("a codec was built while importing")
+msgspec.msgpack.Decoder = msgspec.msgpack.Encoder = msgspec.json.Decoder = msgspec.json.Encoder = refuse
+import shared_protocol.client
+from shared_protocol.codec import client_codec
+try:
+    client_codec()
+except SystemExit:
+    print("not before it is asked for")
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert told.stdout == "not before it is asked for\n", told.stderr
