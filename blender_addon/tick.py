@@ -1,4 +1,4 @@
-"""The one bpy timer: drains what happened meanwhile."""
+"""The one bpy timer: drains what happened meanwhile, and asks for the pictures that are due."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 import bpy
 
-from .host import current
+from .host import current, viewport
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +17,7 @@ def tick() -> float:
     """Seconds until the next tick. Never raises: a timer that raises is not called again."""
     try:
         current.drain()
+        viewport.advance()
     except Exception as error:  # noqa: BLE001  whatever it was, the next event is drained
         _report(error)
     return LIVE_S if current.open_link() is not None or current.session().life.state == "installing" else IDLE_S

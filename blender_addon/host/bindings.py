@@ -1,0 +1,148 @@
+"""Splats that hang on a mesh: where its vertices are now goes to the backend, and pictures are drawn in that pose."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..core import events
+from ..link.backend_link import BackendLink
+from ..protocol import errors, messages
+from . import current, meshes, objects, versions
+
+_CLIENT = secrets.token_hex(6)  # nobody else's poses have our names
+_NAMES = 4  # taken in turn, so that a pose is not replaced while a picture of it is on its way
+POSE_S = 20.0
+
+
+@dataclass
+class _Bound:
+    """What is known of one object's pose."""
+
+    sent: messages.PoseMesh | None = None  # the newest one that the backend was told
+    known: messages.PoseMesh | None = None  # the newest one that it has answered
+    is_asking: bool = False
+    told: int = 0
+    trouble: str = ""
+
+
+_bound: dict[int, _Bound] = {}  # by the object's session_uid
+
+
+def pose_of(object: bpy.types.Object) -> str:
+    """The name of the pose in which the viewport draws the object; "" = at rest."""
+    known = _bound[object.session_uid].known if object.session_uid in _bound else None
+    if known is None or known.version != objects.shown_version(object):
+        return ""
+    return known.pose
+
+
+def trouble_of(object: bpy.types.Object) -> str:
+    """One sentence when the object cannot follow its mesh; else ""."""
+    return _bound[object.session_uid].trouble if object.session_uid in _bound else ""
+
+
+def follow(depsgraph: bpy.types.Depsgraph) -> None:
+    """Tells the backend the poses that have changed; `pose_of` knows them when it has answered. Main thread."""
+    link = current.link()
+    if link is None:
+        return
+    scene: Any = depsgraph.scene
+    for object in objects.splat_objects(scene.original):
+        mesh = driver_of(object)
+        if mesh is None or object.name not in depsgraph.objects:
+            _bound.pop(object.session_uid, None)
+            continue
+        state = _bound.setdefault(object.session_uid, _Bound())
+        if state.is_asking:  # what has changed since is seen by the next call
+            continue
+        pose = _pose(object, mesh, depsgraph, f"{object.session_uid}/{state.told % _NAMES}")
+        if state.sent is None or not _is_same(pose, state.sent):
+            _tell(link, state, pose)
+
+
+def driver_of(object: bpy.types.Object) -> bpy.types.Object | None:
+    """The mesh that the object follows: its version must be bound. None = it stands still."""
+    properties: Any = object.splatwright  # type: ignore[attr-defined]
+    if properties.mesh is None or properties.asset not in current.session().assets:
+        return None
+    version = objects.shown_version(object) or current.session().assets[properties.asset].head
+    info = versions.find(properties.asset, version)
+    return properties.mesh if info is not None and info.bound_vertices else None
+
+
+def pose_for_render(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, link: BackendLink) -> str:
+    """Tells the backend the pose of a frame that is rendered, and waits for it. Any thread.
+
+    Returns the pose's name, "" where the object stands still. Raises UserError.
+    """
+    mesh = driver_of(object)
+    if mesh is None:
+        return ""
+    pose = _pose(object, mesh, depsgraph, f"{object.session_uid}/render")
+    link.request(pose, messages.Done, POSE_S)
+    return pose.pose
+
+
+def forget() -> None:
+    """The backend has forgotten the poses: they are told again."""
+    _bound.clear()
+
+
+def _pose(
+    object: bpy.types.Object, mesh: bpy.types.Object, depsgraph: bpy.types.Depsgraph, name: str
+) -> messages.PoseMesh:
+    asset_from_world = np.linalg.pinv(np.array(object.evaluated_get(depsgraph).matrix_world, np.float64))
+    world_from_mesh = np.array(mesh.evaluated_get(depsgraph).matrix_world, np.float64)
+    matrix = asset_from_world @ world_from_mesh
+    vertices = meshes.positions(mesh, depsgraph) @ matrix[:3, :3].T + matrix[:3, 3]  # [V, 3]
+    return messages.PoseMesh(
+        pose=f"{_CLIENT}/{name}",
+        asset=object.splatwright.asset,  # type: ignore[attr-defined]
+        version=objects.shown_version(object),
+        vertices=np.ascontiguousarray(vertices, np.float32),
+    )
+
+
+def _is_same(pose: messages.PoseMesh, other: messages.PoseMesh) -> bool:
+    return pose.asset == other.asset and pose.version == other.version and np.array_equal(pose.vertices, other.vertices)
+
+
+def _tell(link: BackendLink, state: _Bound, pose: messages.PoseMesh) -> None:
+    def answered(answer: Any) -> None:
+        state.is_asking = False
+        if isinstance(answer, messages.Done):
+            state.known, state.trouble = pose, ""
+        elif isinstance(answer, errors.UserError) and answer.kind == "connection":
+            state.sent = None
+        elif isinstance(answer, errors.UserError):  # the mesh has other vertices now: said once, until it changes
+            state.trouble = str(answer)
+            current.tell(answer)
+        elif isinstance(answer, Exception):
+            current.tell(answer)
+        current.redraw()
+
+    try:
+        future = link.ask(pose)
+    except errors.UserError:  # the connection ended in this moment
+        return
+    state.sent, state.is_asking, state.told = pose, True, state.told + 1
+    current.when_done(future, answered)
+
+
+def _heard(event: events.Event) -> None:
+    if isinstance(event, events.LinkChanged) and event.state == "connected":
+        forget()
+
+
+def register() -> None:
+    current.listen(_heard)
+
+
+def unregister() -> None:
+    current.unlisten(_heard)
+    forget()

@@ -1,0 +1,183 @@
+"""Splat objects: made, found, drawn from; the versions they show, and the boxes they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..core import bounds as boxes
+from ..core import events, placement
+from ..core.camera import as_matrix
+from ..protocol import messages, things
+from . import current
+
+_FLAT = 1e-9  # a smallest scale of so little of the largest: nothing can be drawn
+
+
+def is_splats(object: bpy.types.Object) -> bool:
+    return bool(object.splatwright.asset)  # type: ignore[attr-defined]
+
+
+def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    return [object for object in scene.objects if is_splats(object)]
+
+
+def objects_of(asset: str) -> list[bpy.types.Object]:
+    """All objects of the .blend that show this asset, of whatever scene."""
+    return [object for object in bpy.data.objects if object.splatwright.asset == asset]  # type: ignore[attr-defined]
+
+
+def shown_version(object: bpy.types.Object) -> str:
+    """The version that the object shows; "" = the asset's head, which follows the job that is writing it."""
+    properties = object.splatwright  # type: ignore[attr-defined]
+    return "" if current.session().job_of_asset(properties.asset) is not None else properties.version
+
+
+def is_missing(object: bpy.types.Object) -> bool:
+    """Whether the backend does not know the object's asset. Its splats may lie in a file beside the .blend."""
+    asset = object.splatwright.asset  # type: ignore[attr-defined]
+    session = current.session()
+    return bool(asset) and session.is_connected and session.is_listed and asset not in session.assets
+
+
+# ---- made
+
+
+def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) -> bpy.types.Object:
+    """A new object that shows the asset: in the active collection, selected and active, stood upright.
+
+    follow_job: while a job writes the asset, the object shows what the job has come to.
+    """
+    mesh = bpy.data.meshes.new(asset.name)
+    mesh.from_pydata(boxes.corners(asset.bounds).tolist(), boxes.EDGES.tolist(), [])
+    object = bpy.data.objects.new(asset.name, mesh)
+    properties = object.splatwright  # type: ignore[attr-defined]
+    properties.asset, properties.name = asset.asset, asset.name
+    properties.version = "" if follow_job and asset.job else asset.head
+    turn = np.eye(4)
+    turn[:3, :3] = placement.upright(asset.up)
+    object.matrix_world = turn.tolist()
+    collection = context.collection or context.scene.collection
+    collection.objects.link(object)
+    layer = context.view_layer
+    for other in layer.objects:
+        other.select_set(False)
+    if object.name in layer.objects:  # not when the collection is excluded from it
+        object.select_set(True)
+        layer.objects.active = object
+    return object
+
+
+def show_version(asset: str, version: str, label: str) -> None:
+    """All objects of the asset show this version from now on, with one undo step for all of them."""
+    changed = [item for item in objects_of(asset) if item.splatwright.version != version]  # type: ignore[attr-defined]
+    for item in changed:
+        item.splatwright.version = version  # type: ignore[attr-defined]
+    if changed:
+        push_undo(label)
+
+
+def push_undo(label: str) -> None:
+    """One step in Blender's undo stack; nothing where there is none, as in the middle of another operator."""
+    context: Any = bpy.context
+    operator: Any = bpy.ops.ed.undo_push
+    windows: Any = context.window_manager.windows if context.window_manager else ()
+    if context.window is None and len(windows):  # in a timer
+        with context.temp_override(window=windows[0]):
+            operator(message=label)
+    elif operator.poll():
+        operator(message=label)
+
+
+def update_bounds(asset: things.AssetInfo) -> None:
+    """The boxes of the asset's objects are as large as its splats."""
+    corners = boxes.corners(asset.bounds).ravel()
+    for mesh in {item.data for item in objects_of(asset.asset) if isinstance(item.data, bpy.types.Mesh)}:
+        if len(mesh.vertices) != len(corners) // 3:  # somebody has edited it
+            continue
+        before = np.empty(len(corners), np.float32)
+        mesh.vertices.foreach_get("co", before)
+        if not np.array_equal(before, corners):
+            mesh.vertices.foreach_set("co", corners)
+            mesh.update()
+
+
+# ---- drawn
+
+
+def _at_rest(_object: bpy.types.Object) -> str:
+    return ""
+
+
+def scene_objects(
+    depsgraph: bpy.types.Depsgraph,
+    *,
+    for_render: bool,
+    space: bpy.types.SpaceView3D | None = None,
+    pose_of: Callable[[bpy.types.Object], str] = _at_rest,
+) -> tuple[things.SceneObject, ...]:
+    """What is to be drawn: every visible splat object and every instance of one, where the depsgraph has it.
+
+    for_render: the depsgraph is a render's, which knows only what is rendered. Else `space` is the viewport whose local
+    view and visibilities count; None = any. pose_of: the pose of a bound object's mesh, by its name at the backend.
+    Objects whose asset the backend does not know, and flattened ones, are left out: it would draw nothing at all.
+    """
+    known = current.session().assets
+    found: list[things.SceneObject] = []
+    for instance in depsgraph.object_instances:
+        shown: Any = instance.object
+        if shown is None or shown.type != "MESH":
+            continue
+        original = shown.original
+        asset = original.splatwright.asset
+        if not asset or asset not in known or not instance.show_self:
+            continue
+        maker: Any = instance.parent.original if instance.is_instance and instance.parent else original
+        if not for_render and space is not None and not maker.visible_in_viewport_get(space):
+            continue
+        matrix = np.array(instance.matrix_world, np.float64)
+        if is_flat(matrix):
+            continue
+        found.append(
+            things.SceneObject(
+                asset=asset,
+                version=shown_version(original),
+                world_from_object=as_matrix(matrix),
+                pose=pose_of(original),
+            )
+        )
+    return tuple(found)
+
+
+def is_flat(matrix: np.ndarray) -> bool:
+    """Whether a placement, [4, 4], scales an axis to nothing."""
+    scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    return not np.isfinite(matrix).all() or bool(scales[-1] <= _FLAT * scales[0])
+
+
+# ---- kept
+
+
+def versions_of(objects: Iterable[bpy.types.Object]) -> tuple[str, ...]:
+    """The versions that these objects name, each once."""
+    return tuple(sorted({item.splatwright.version for item in objects if item.splatwright.version}))  # type: ignore[attr-defined]
+
+
+def _heard(event: events.Event) -> None:
+    match event:
+        case events.Heard(message=messages.AssetChanged(asset=info)):
+            update_bounds(info)
+        case events.AssetsCame(assets=assets):
+            for info in assets:
+                update_bounds(info)
+
+
+def register() -> None:
+    current.listen(_heard)
+
+
+def unregister() -> None:
+    current.unlisten(_heard)
