@@ -73,7 +73,7 @@ class Curve(msgspec.Struct, frozen=True):
         waiting, apart = self.waiting + 1, self.apart
         if points and waiting < apart:
             return msgspec.structs.replace(self, points=points, waiting=waiting)
-        points = (*points, point)
+        points, waiting = (*points, point), 0
         if len(points) >= 2 * MOST_POINTS:
-            points, apart = points[::2], 2 * apart
-        return msgspec.structs.replace(self, points=points, waiting=0, apart=apart)
+            points, waiting, apart = points[::2], apart, 2 * apart  # the newest one went, too
+        return msgspec.structs.replace(self, points=points, waiting=waiting, apart=apart)

@@ -6,10 +6,10 @@ import re
 
 import msgspec
 
-from .paths import Places
+from .paths import Places, System
 
 GIGABYTE = 10**9
-# Measured with what requirements/ pins; torch for CUDA brings the CUDA libraries and the compiler along.
+# Gigabytes. On the disk 1.7 were measured for the CPU, and unpacking needs some more for a while.
 _CPU_DOWNLOAD, _CPU_DISK = 0.6, 2.5
 _CUDA_DOWNLOAD, _CUDA_DISK = 4.0, 12.0
 _DOWNLOADING = 0.8  # of the installation; the rest is unpacking, about which pip says nothing
@@ -36,14 +36,15 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """download, disk: bytes, about."""
+    """download, disk: bytes, about. note: when it may be more; may be empty."""
 
     steps: tuple[Step, ...]
     download: int
     disk: int
+    note: str = ""
 
 
-def make_plan(python: str, places: Places, source: Source, *, cuda: bool) -> Plan:
+def make_plan(python: str, places: Places, source: Source, system: System, *, cuda: bool) -> Plan:
     """python: a system Python that can make environments. cuda: for an NVIDIA GPU."""
     inside = str(places.python)
     pip = (inside, "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
@@ -66,7 +67,10 @@ def make_plan(python: str, places: Places, source: Source, *, cuda: bool) -> Pla
     steps.append(Step("kernels", "Compiling the CPU kernels (once).", warm_up, 0.2))
     steps.append(check(places))
     download, disk = (_CUDA_DOWNLOAD, _CUDA_DISK) if cuda else (_CPU_DOWNLOAD, _CPU_DISK)
-    return Plan(tuple(steps), int(download * GIGABYTE), int(disk * GIGABYTE))
+    # The public index has torch for Linux with CUDA only; an index of CPU builds can be named in the preferences.
+    unsure = system == "linux" and not cuda and not source.extra_index
+    note = f"About {_CUDA_DOWNLOAD:.0f} GB where the index has torch with CUDA only." if unsure else ""
+    return Plan(tuple(steps), int(download * GIGABYTE), int(disk * GIGABYTE), note)
 
 
 def check(places: Places) -> Step:

@@ -72,7 +72,7 @@ def _link_changed(session: Session, link: LinkChanged) -> Outcome:
 def _heard(session: Session, message: messages.Event | messages.Preview, at: float) -> Outcome:
     match message:
         case messages.JobChanged(job=state):
-            return _job_changed(_known(session, state.job), state, at)
+            return _job_changed(_known(session, state.job), state, at, is_news=True)
         case messages.JobProgress():
             return _progress(session, message, at)
         case messages.JobNote(job=id, text=text):
@@ -107,19 +107,21 @@ def _progress(session: Session, progress: messages.JobProgress, at: float) -> Ou
     return _with_job(session, _replace(job, state=state, curve=curve)), (Redraw(),)
 
 
-def _job_changed(session: Session, state: things.JobState, at: float) -> Outcome:
+def _job_changed(session: Session, state: things.JobState, at: float, *, is_news: bool) -> Outcome:
+    """is_news: it happened just now; of a list, only what we saw at work before can have ended meanwhile."""
     before = session.jobs.get(state.job)
     job = before or JobView(state)
     if state.status == "running" and (before is None or before.state.status != "running" or not job.started):
         job = _replace(job, started=job.started or at, curve=job.curve.rested())
     session = _with_job(session, _replace(job, state=state))
-    if before is None or before.is_over or state.status not in things.ENDED:
-        return session, (Redraw(),)
-    return _job_ended(session, state)
+    was_at_work = is_news if before is None else not before.is_over
+    if was_at_work and state.status in things.ENDED:
+        return _job_ended(session, state)
+    return session, (Redraw(),)
 
 
 def _job_ended(session: Session, state: things.JobState) -> Outcome:
-    """A job that we knew at work is over: from now on its objects show what came of it."""
+    """From now on the job's objects show what came of it."""
     effects: list[Effect] = []
     if state.failure is not None:
         session = _replace(session, failure=state.failure)
@@ -142,7 +144,7 @@ def _jobs_came(session: Session, came: JobsCame) -> Outcome:
     for state in came.jobs:
         if came.is_all and state.job in session.known_since_connecting:
             continue
-        session, more = _job_changed(session, state, came.at)
+        session, more = _job_changed(session, state, came.at, is_news=False)
         effects += [effect for effect in more if not isinstance(effect, Redraw)]
     # Jobs that were heard of before the list came stand at its end.
     order = [*(s.job for s in came.jobs), *session.jobs] if came.is_all else list(session.jobs)

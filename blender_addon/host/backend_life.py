@@ -172,7 +172,8 @@ def plan_for(chosen: BackendSettings) -> tuple[install_plan.Plan, pythons.FoundP
     """What an installation would do, before the user agrees to it. Raises UserError when no Python can be used."""
     python = pythons.find_python(chosen.python, avoid=[Path(bpy.utils.resource_path("LOCAL"))])
     source = install_plan.Source(chosen.wheel, chosen.index, chosen.extra_index, version())
-    return install_plan.make_plan(python.path, places(), source, cuda=_wants_cuda(chosen)), python
+    system = paths.system_of(sys.platform)
+    return install_plan.make_plan(python.path, places(), source, system, cuda=_wants_cuda(chosen)), python
 
 
 def install(chosen: BackendSettings) -> None:

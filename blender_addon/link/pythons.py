@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ _PROBE = """
 import importlib.util, json, os, struct, sys, sysconfig
 find = importlib.util.find_spec
 print(json.dumps({
+    "path": getattr(sys, "_base_executable", None) or sys.executable,
     "version": list(sys.version_info[:3]),
     "bits": 8 * struct.calcsize("P"),
     "can_make_environments": bool(find("venv") and find("ensurepip")),
@@ -32,7 +32,10 @@ print(json.dumps({
 
 
 class FoundPython(msgspec.Struct, frozen=True):
-    """has_headers: C code can be compiled for it, which gsplat's kernels need."""
+    """path: of the Python itself, where it was found through a shim or in an environment.
+
+    has_headers: C code can be compiled for it, which gsplat's kernels need.
+    """
 
     path: str
     version: tuple[int, int, int]
@@ -109,8 +112,8 @@ def probe(path: Path, avoid: Sequence[Path] = ()) -> FoundPython | None:
             env=clean_variables(),
             creationflags=quiet_flags(),
         )
-        found = msgspec.convert({**json.loads(told.stdout), "path": str(path)}, FoundPython)
-    except (OSError, ValueError, subprocess.SubprocessError):
+        found = msgspec.json.decode(told.stdout, type=FoundPython)
+    except (OSError, msgspec.MsgspecError, subprocess.SubprocessError):
         return None
     is_blenders = found.is_blenders or any(path.resolve().is_relative_to(folder.resolve()) for folder in avoid)
     return msgspec.structs.replace(found, is_blenders=is_blenders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import msgspec
@@ -120,11 +120,8 @@ class StopBackend(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class InstallBackend(bpy.types.Operator):
-    """Make the environment in which the backend runs. Nothing is downloaded before you agree"""
-
-    bl_idname = "splatwright.backend_install"
-    bl_label = "Install the Backend"
+class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
+    """What both operators do; a registered class cannot be inherited from."""
 
     wheel: bpy.props.StringProperty(name="Wheel", options={"SKIP_SAVE"})
     index: bpy.props.StringProperty(name="Index", options={"SKIP_SAVE"})
@@ -143,7 +140,7 @@ class InstallBackend(bpy.types.Operator):
         with told(self) as outcome:
             plan, python = backend_life.plan_for(self._chosen())
             self._lines = (
-                f"This needs {install_plan.sizes_in_words(plan)}.",
+                f"This needs {install_plan.sizes_in_words(plan)}. {plan.note}".strip(),
                 f"Into {backend_life.places().environment}",
                 f"With {python.path} (Python {python.short_version})",
                 f"From {self._source()}",
@@ -185,7 +182,14 @@ class InstallBackend(bpy.types.Operator):
         return f"{wanted.wheel}, and the packages it needs from {indexes}" if wanted.wheel else indexes
 
 
-class RepairBackend(InstallBackend):
+class InstallBackend(_Installing, bpy.types.Operator):
+    """Make the environment in which the backend runs. Nothing is downloaded before you agree"""
+
+    bl_idname = "splatwright.backend_install"
+    bl_label = "Install the Backend"
+
+
+class RepairBackend(_Installing, bpy.types.Operator):
     """Make the backend's environment anew. What was downloaded before is mostly still there"""
 
     bl_idname = "splatwright.backend_repair"
