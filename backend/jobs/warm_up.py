@@ -13,8 +13,11 @@ from torch.nn import Parameter
 
 from backend.captures.epipolar_matching import match_along_epipolar_lines
 from backend.captures.features import Features
+from backend.meshing.depth_picture import DepthPicture
+from backend.meshing.volume import DistanceVolume
 from backend.splats.cameras import Camera
 from backend.splats.raster.warm_up import warm_up_rasterizer
+from backend.splats.surface_depth import surface_depth
 from backend.training.mcmc_noise import add_noise
 
 
@@ -24,6 +27,7 @@ def warm_up() -> float:
     warm_up_rasterizer()
     _noise()
     _matching()
+    _surfaces()
     return time.perf_counter() - start
 
 
@@ -39,6 +43,14 @@ def _matching() -> None:
     there[0, 3] = 1.0
     cameras = [Camera(matrix, 10.0, 10.0, 8.0, 8.0, 16, 16) for matrix in (here, there)]
     match_along_epipolar_lines(features, cameras[0], features, cameras[1])
+
+
+def _surfaces() -> None:
+    camera = Camera(np.eye(4), 10.0, 10.0, 8.0, 8.0, 16, 16)
+    triangle = np.array([[-1, -1, 2], [1, -1, 2], [0, 1, 2]], np.float32)
+    depth = surface_depth(triangle, np.array([[0, 1, 2]], np.int32), camera, near=0.01)
+    volume = DistanceVolume(np.array([[-1.0, -1.0, 1.5], [1.0, 1.0, 2.5]]), 4)
+    volume.add(DepthPicture(camera, depth, np.zeros((16, 16, 3), np.float32)))
 
 
 if __name__ == "__main__":

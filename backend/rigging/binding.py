@@ -107,7 +107,8 @@ def _nearest(points: np.ndarray, mesh: TriangleMesh, usable: np.ndarray) -> tupl
     import igl
 
     vertices, faces = mesh.vertices.astype(np.float64), mesh.faces[usable].astype(np.int64)
-    squares, which, closest = igl.point_mesh_squared_distance(points, vertices, faces)
+    found = igl.point_mesh_squared_distance(points, vertices, faces)
+    squares, which, closest = np.asarray(found[0]), np.asarray(found[1]), np.asarray(found[2])
     a, b, c = (vertices[faces[which, corner]] for corner in range(3))
     normal = np.cross(b - a, c - a)
     square = np.maximum(np.einsum("ni,ni->n", normal, normal), np.finfo(np.float64).tiny)

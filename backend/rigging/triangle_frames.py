@@ -43,10 +43,10 @@ class TriangleFrames:
         point, or have vertices that are no numbers; they keep the map of the rest.
         """
         corners = vertices.astype(np.float64)[self._faces]
-        finite = np.isfinite(corners).all(axis=(1, 2))
+        finite = np.logical_and.reduce(np.isfinite(corners), axis=(1, 2))
         corners[~finite] = 0.0
         frames, areas = _frames(corners)
-        collapsed = ~finite | ~(areas > _COLLAPSED * self._areas)
+        collapsed = np.logical_not(finite & (areas > _COLLAPSED * self._areas))
         if self._keep_thickness:
             frames[:, :, 2] *= np.sqrt(self._areas / np.where(areas > 0, areas, 1))[:, None]
         jacobians = frames @ self._inverses

@@ -8,10 +8,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from backend.splats.bounds import robust_bounds
 from backend.splats.cloud import SplatCloud
 from backend.store.cards import AssetCard, VersionCard, new_id
 from backend.store.delta import SplatDelta
-from backend.store.payload import arrays_to_cloud, cloud_to_arrays, read_arrays, write_arrays
+from backend.store.payload import (
+    Arrays,
+    arrays_to_cloud,
+    binding_of,
+    cloud_to_arrays,
+    read_arrays,
+    with_binding,
+    write_arrays,
+)
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 
@@ -49,6 +58,12 @@ class AssetStore:
     def delete(self, asset: str) -> None:
         """Takes it off the list. Its versions stay until nothing reaches them and they are collected."""
         self._workspace.keep(msgspec.structs.replace(self.asset(asset), deleted=True))
+
+    def stand_upright(self, asset: str, up: tuple[float, float, float]) -> AssetCard:
+        """Remembers which way is up, [3] in the asset's frame."""
+        card = msgspec.structs.replace(self._workspace.find(AssetCard, asset, "asset"), up=up)
+        self._workspace.keep(card)
+        return card
 
     def discard(self, asset: str) -> None:
         """Removes an asset that never got a version."""
@@ -103,34 +118,58 @@ class AssetStore:
             splats=len(cloud),
             sh_degree=cloud.sh_degree,
             antialiased=antialiased,
+            bounds=_bounds(cloud),
         )
         return self._write(card, cloud_to_arrays(cloud))
 
     def edit(
-        self, parent: VersionCard, cloud: SplatCloud, *, label: str, keep: np.ndarray | None = None
+        self,
+        parent: VersionCard,
+        cloud: SplatCloud,
+        *,
+        label: str,
+        keep: np.ndarray | None = None,
+        binding: Arrays | None = None,
+        job: str = "",
+        identifier: str = "",
     ) -> VersionCard:
         """Stores what became of a version, as what changed where that is smaller.
 
         keep: bool, which of the parent's splats are the first ones of `cloud`, in their order; None = as many as both
             have.
+        binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices.
+        identifier: as in `add`.
         """
+        known = self._catalogue.find(VersionCard, identifier) if identifier else None
+        if known is not None:
+            return known
         card = VersionCard(
-            id=new_id(),
+            id=identifier or new_id(),
             created=self._now(parent.asset),
             asset=parent.asset,
             kind="whole",
             parent=parent.id,
             label=label,
+            job=job,
             splats=len(cloud),
             sh_degree=cloud.sh_degree,
             antialiased=parent.antialiased,
+            bounds=_bounds(cloud),
+            bound_vertices=0 if binding is None else len(binding["mesh_vertices"]),
         )
+        arrays = cloud_to_arrays(cloud)
         if parent.sh_degree == cloud.sh_degree and len(self._chain(parent)) < _LONGEST_CHAIN:
             delta = SplatDelta.between(self.read(parent), cloud, keep)
-            if delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in cloud_to_arrays(cloud).values()):
-                card = msgspec.structs.replace(card, kind="delta", base=parent.id)
-                return self._write(card, delta.to_arrays())
-        return self._write(card, cloud_to_arrays(cloud))
+            if delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in arrays.values()):
+                card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
+        return self._write(card, arrays if binding is None else with_binding(arrays, binding))
+
+    def binding(self, card: VersionCard) -> Arrays | None:
+        """What the version's splats are bound to, as it was stored; None = to nothing.
+
+        Raises UserError when its file is missing or damaged.
+        """
+        return binding_of(read_arrays(self.payload_path(card))) if card.bound_vertices else None
 
     def read(self, card: VersionCard) -> SplatCloud:
         """Raises UserError when a file that it needs is missing or damaged."""
@@ -168,6 +207,14 @@ class AssetStore:
         """The newest version is the head, also when the clock was set back."""
         versions = self.versions(asset)
         return max(time.time(), versions[-1].created + 1e-3) if versions else time.time()
+
+
+def _bounds(cloud: SplatCloud) -> tuple[float, float, float, float, float, float] | None:
+    corners = robust_bounds(cloud)
+    if corners is None:
+        return None
+    (a, b, c), (d, e, f) = corners.tolist()
+    return (a, b, c, d, e, f)
 
 
 def remove_empty_folders(folder: Path) -> None:

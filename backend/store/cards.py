@@ -34,6 +34,7 @@ class AssetCard(Card, frozen=True, tag="asset"):
     representation: Literal["cloud"] = "cloud"
     job: str = ""  # that made it
     deleted: bool = False  # not listed any more; its versions stay while something reaches them
+    up: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the asset's frame; zeros = unknown
 
 
 class VersionCard(Card, frozen=True, tag="version"):
@@ -46,6 +47,8 @@ class VersionCard(Card, frozen=True, tag="version"):
     splats: int = 0
     sh_degree: int = 0
     antialiased: bool = False  # how it wants to be drawn
+    bounds: tuple[float, float, float, float, float, float] | None = None  # lowest and highest corner; None = unknown
+    bound_vertices: int = 0  # of the mesh that it is bound to; 0 = it is not bound
     bytes: int = 0  # of the payload
     sha256: str = ""  # of the payload
 
@@ -77,6 +80,8 @@ class JobCard(Card, frozen=True, tag="job"):
     status: str
     asset: str
     request: msgspec.Raw  # JSON of what was asked
+    category: str = "training"  # of the method
+    version: str = ""  # that it made
     stage: str = ""
     step: int = 0
     steps: int = 0

@@ -14,6 +14,7 @@ from backend.splats.io.atomic import write_bytes
 from shared_protocol.errors import UserError
 
 Arrays = dict[str, np.ndarray]
+_BINDING = "binding."  # begins the names of what a version holds beside its splats: what they are bound to
 CLOUD_FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
 
 
@@ -55,6 +56,16 @@ def arrays_to_cloud(arrays: Arrays, path: Path) -> SplatCloud:
         return SplatCloud(**{name: arrays[name] for name in CLOUD_FIELDS})
     except (KeyError, ValueError) as error:
         raise _damaged(path) from error
+
+
+def with_binding(arrays: Arrays, binding: Arrays) -> Arrays:
+    """Both in one file, which whoever only wants the splats reads as before."""
+    return arrays | {_BINDING + name: array for name, array in binding.items()}
+
+
+def binding_of(arrays: Arrays) -> Arrays:
+    """The other half of `with_binding`; empty where there is none."""
+    return {name.removeprefix(_BINDING): array for name, array in arrays.items() if name.startswith(_BINDING)}
 
 
 def _damaged(path: Path) -> UserError:

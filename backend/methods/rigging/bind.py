@@ -14,10 +14,15 @@ from shared_protocol.schema import setting
 
 
 class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
-    distance: Annotated[
-        float | None,
-        setting("Distance", "Splats farther from the mesh stay where they are.", minimum=0, unit="units of the asset"),
-    ] = None
+    distance: (
+        Annotated[
+            float,
+            setting(
+                "Distance", "Splats farther from the mesh stay where they are.", minimum=0, unit="units of the asset"
+            ),
+        ]
+        | None
+    ) = None
     keep_thickness: Annotated[
         bool,
         setting("Keep thickness", "A stretched surface stays as thick as it is, instead of growing with its faces."),

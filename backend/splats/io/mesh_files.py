@@ -15,7 +15,18 @@ from shared_protocol.errors import UserError
 READABLE = (".glb", ".obj", ".ply", ".stl", ".off")
 WRITABLE = (".glb", ".obj", ".ply")
 # What trimesh raises for damaged files; its formats are read by many hands.
-_DAMAGED = (ValueError, KeyError, IndexError, TypeError, AttributeError, NotImplementedError, AssertionError, EOFError)
+# A text file that is no UTF-8 makes it ask for a package that guesses encodings, which we do not have.
+_DAMAGED = (
+    ImportError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    AssertionError,
+    EOFError,
+)
 
 
 def read_mesh(path: Path) -> TriangleMesh:
@@ -61,7 +72,7 @@ def _by_trimesh(mesh: TriangleMesh, suffix: str) -> bytes:
 
     made = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
     content = made.export(file_type=suffix.removeprefix("."))
-    return content.encode() if isinstance(content, str) else content
+    return content.encode() if isinstance(content, str) else bytes(content)
 
 
 def _glb(mesh: TriangleMesh) -> bytes:
