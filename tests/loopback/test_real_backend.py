@@ -125,7 +125,7 @@ def test_a_running_job_is_drawn_previewed_and_cancelled_at_once(backend: Backend
     assert picture is not None and picture.color.shape == (32, 48, 4) and picture.color.any() and picture.step > 0
     wait_for(lambda: job.id in backend.previews)
     assert backend.previews[job.id].splats.means.shape[1] == 3
-    assert job.cancel().status == "cancelled"  # how soon it is answered is measured by benchmarks/cancel.py
+    assert job.cancel().status == "cancelled"  # how soon it is answered is measured by benchmarks/protocol.py
     following = backend.train(capture, name="following", steps=3)
     assert following.wait(60).status == "finished", "the cancelled job's thread is free"
 

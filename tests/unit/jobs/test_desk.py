@@ -146,13 +146,11 @@ def test_a_picture_shows_the_live_splats_where_the_finished_ones_will_be(room: R
     np.testing.assert_array_equal(live.color, live_beside_nothing.color)
 
 
-def test_cancelling_leaves_nothing_and_is_quick(room: Room, tiny_capture: Path) -> None:
+def test_cancelling_leaves_nothing(room: Room, tiny_capture: Path) -> None:
     state = room.train(tiny_capture)
     room.reach_steps(state)
-    start = time.monotonic()
     assert room.desk.cancel(state.job, False).status == "cancelled"
     wait_for(lambda: room.desk.is_idle)
-    assert time.monotonic() - start < 0.5
     assert room.desk.assets() == () and AssetRemoved(asset=state.asset) in room.events
     left = [path.name for path in room.folder.rglob("*") if path.is_file()]
     assert sorted(name for name in left if not name.startswith("catalogue")) == [".lock", "job.json", "workspace.json"]
