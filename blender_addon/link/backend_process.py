@@ -93,12 +93,16 @@ class BackendProcess:
         self._on_end(self)
 
     def _open(self) -> subprocess.Popen[bytes] | None:
-        self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._log_file.exists():
-            os.replace(self._log_file, self._log_file.with_suffix(".previous.log"))
-        with self._lock, self._log_file.open("wb") as output:
+        with self._lock:
             if self._unwanted.is_set():
                 return None
+            self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._log_file.exists():
+                os.replace(self._log_file, self._log_file.with_suffix(".previous.log"))
+            return self._popen()
+
+    def _popen(self) -> subprocess.Popen[bytes]:
+        with self._log_file.open("wb") as output:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=str(self._log_file.parent),
