@@ -33,7 +33,7 @@ if complaint_about(sys.version_info[:2]):
 from collections.abc import Callable  # noqa: E402  after the question whether this Python is new enough
 from pathlib import Path  # noqa: E402
 
-from building import blender, extension_zips  # noqa: E402
+from building import backend_wheel, blender, extension_zips  # noqa: E402
 from building.environment import BLENDER_STUBS, install_stubs, pip, prepare  # noqa: E402
 from building.process import BIN, PYTHON, ROOT, Stop, call, child_environment, refuse, run, say  # noqa: E402
 
@@ -130,11 +130,10 @@ def wheel(arguments: list[str]) -> int:
     """Build dist/splatwright-*.whl and see that the command in it starts."""
     refuse(arguments)
     prepare()
-    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack modules that are long gone
+    (ROOT / "dist").mkdir(exist_ok=True)
     for older in (ROOT / "dist").glob("*.whl"):
         older.unlink()
-    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", ROOT / "dist", ROOT)
-    (built,) = (ROOT / "dist").glob("*.whl")
+    built = Path(shutil.copy(backend_wheel.build(), ROOT / "dist"))
     with tempfile.TemporaryDirectory() as folder:
         pip("install", "--quiet", "--no-deps", "--target", folder, built)
         environment = {**child_environment(), "PYTHONPATH": folder}

@@ -15,6 +15,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import backend_wheel
 from .environment import make_environment, only_one_at_a_time, pip, wanted_device
 from .process import REQUIREMENTS, ROOT, Stop, say
 
@@ -28,6 +29,7 @@ BESIDE_THE_CODE = (
     "*.part",
     ".*",
 )  # stand in blender_addon and stay here
+BACKEND = "backend_package"  # the folder inside the zip; not among the wheels, which Blender installs
 LINUX = {"linux-x64": "manylinux_2_28_x86_64", "linux-arm64": "manylinux_2_28_aarch64"}
 WINDOWS = {"windows-x64": "win_amd64", "windows-arm64": "win_arm64"}
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time a zip can name; the same for every file, so that zips can be compared
@@ -94,6 +96,8 @@ def contents(flavour: Flavour) -> dict[str, bytes]:
             if path.is_file() and not left_out:
                 files[prefix + inside.as_posix()] = path.read_bytes()
     files["LICENSE"] = (ROOT / "LICENSE").read_bytes()
+    backend = backend_wheel.build()  # the environment that the extension makes for its backend gets it from here
+    files[f"{BACKEND}/{backend.name}"] = backend.read_bytes()
     return {**files, **{f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}}
 
 
@@ -160,11 +164,12 @@ def download(folder: Path, python: str, platform: str) -> None:
 def flaws(flavour: Flavour, names: set[str]) -> list[str]:
     """What is missing in the zip, or must not be in it."""
     needed = {"__init__.py", "blender_manifest.toml", "LICENSE", "catalog.json"}
+    needed |= {f"{BACKEND}/splatwright-{version()}-py3-none-any.whl"}
     needed |= {f"shared_protocol/{path.name}" for path in PROTOCOL.glob("*.py")}
     complaints = [f"{name} is missing" for name in sorted(needed - names)]
     foreign = re.compile(r"(^|/)(tests?|backend|__pycache__)(/|$)|\.(pyc|part|blend)$")
     complaints += [f"{name} does not belong in it" for name in sorted(names) if foreign.search(name)]
-    wheels = [name for name in names if name.endswith(".whl")]
+    wheels = [name for name in names if name.startswith("wheels/")]
     for package in re.findall(r"^(\w+)==", PINS.read_text(encoding="utf-8"), re.MULTILINE):
         for python in flavour.pythons:
             complaints += [

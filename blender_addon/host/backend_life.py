@@ -171,7 +171,7 @@ def survey() -> None:
 def plan_for(chosen: BackendSettings) -> tuple[install_plan.Plan, pythons.FoundPython]:
     """What an installation would do, before the user agrees to it. Raises UserError when no Python can be used."""
     python = pythons.find_python(chosen.python, avoid=[Path(bpy.utils.resource_path("LOCAL"))])
-    source = install_plan.Source(chosen.wheel, chosen.index, chosen.extra_index, version())
+    source = install_plan.Source(chosen.wheel or packed_wheel(), chosen.index, chosen.extra_index, version())
     system = paths.system_of(sys.platform)
     return install_plan.make_plan(python.path, places(), source, system, cuda=_wants_cuda(chosen)), python
 
@@ -276,6 +276,11 @@ def log_file() -> Path:
 def last_lines(count: int = 20) -> list[str]:
     """Of the log of the backend that this Blender started."""
     return log_tail(log_file(), count)
+
+
+def packed_wheel() -> str:
+    """The backend's package that came along with the extension; "" in a checkout."""
+    return str(next((Path(__file__).parent.parent / "backend_package").glob("*.whl"), ""))
 
 
 def version() -> str:

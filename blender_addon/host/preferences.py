@@ -63,7 +63,7 @@ class SplatwrightPreferences(bpy.types.AddonPreferences):
     )
     wheel: bpy.props.StringProperty(
         name="Wheel",
-        description="The backend's package: a file or a URL; empty = by name from the index",
+        description="The backend's package: a file or a URL; empty = the one that came with the extension",
         subtype="FILE_PATH",
     )
     index: bpy.props.StringProperty(

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +73,14 @@ def test_the_packages_come_out_of_the_zip(extension: ModuleType, installed: dict
     context.destroy(linger=0)
 
 
+def test_the_backend_s_own_package_came_along(room: Callable[[str], ModuleType]) -> None:
+    """From it the extension makes the environment of its backend."""
+    life = room("host.backend_life")
+    wheel = Path(life.packed_wheel())
+    assert wheel.name == f"splatwright-{life.version()}-py3-none-any.whl"
+    assert "backend/__main__.py" in zipfile.ZipFile(wheel).namelist()
+
+
 def test_the_protocol_is_a_package_of_the_extension(room: Callable[[str], ModuleType]) -> None:
     messages = room("protocol").messages
     assert messages.Hello.__module__.startswith(f"{NAME}.shared_protocol.")
@@ -132,13 +141,14 @@ def test_an_update_brings_the_new_message(zip_file: Path, tmp_path: Path) -> Non
 
 def rebuilt(repository: Path) -> Path:
     """The zip of a repository in which one message has one more field."""
-    for name in ("blender_addon", "shared_protocol", "building", "requirements"):
+    for name in ("blender_addon", "shared_protocol", "backend", "building", "requirements"):
         shutil.copytree(REPOSITORY / name, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("build.py", "LICENSE"):
+    for name in ("build.py", "LICENSE", "README.md"):
         shutil.copy(REPOSITORY / name, repository)
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     changed = re.sub(r'^version = "(\d+)', lambda found: f'version = "{int(found[1]) + 1}', project, flags=re.MULTILINE)
     (repository / "pyproject.toml").write_text(changed, encoding="utf-8")
+    (repository / ".venv").symlink_to(REPOSITORY / ".venv")  # whose setuptools packs the backend
     (repository / ".blender").mkdir()
     shutil.copytree(REPOSITORY / ".blender" / "wheels", repository / ".blender" / "wheels")
     (written,) = (path for path in (repository / "shared_protocol").glob("*.py") if "class Hello(" in path.read_text())
