@@ -35,8 +35,8 @@ def main(disk: Path) -> None:
     assert isinstance(refused, Failed)
     print(f"refused: {refused.kind}")
     ballast.unlink()
-    for kept in (incoming, Incoming(disk / "incoming")):  # the same process, and one that was started again
-        print(f"offset: {kept.open(announced).offset}")
+    print(f"offset in the same process: {incoming.open(announced).offset}")
+    print(f"offset after a restart: {Incoming(disk / 'incoming').open(announced).offset}")
     again = Incoming(disk / "incoming")
     offset = again.open(announced).offset
     again.take(UploadChunk(upload=digest, offset=offset, data=content[offset:]))
