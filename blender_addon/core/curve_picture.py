@@ -12,8 +12,8 @@ from .curve import Point
 
 Picture = npt.NDArray[np.float32]
 _LINE = (0.36, 0.65, 0.98)
-_GROUND = (1.0, 1.0, 1.0, 0.05)
-_GRID_ALPHA = 0.07
+_GROUND = 0.05  # white, so faint; premultiplied, all four channels are the same
+_GRID = 0.07
 _LEAST_RANGE_DB = 2.0
 _THICKNESS = 1.6  # pixels
 _MARGIN = 0.1  # of the height, above and below the line
@@ -26,11 +26,10 @@ def psnr_over_steps(points: Sequence[Point]) -> list[tuple[int, float]]:
 
 
 def draw(points: Sequence[tuple[int, float]], steps: int, width: int, height: int) -> Picture:
-    """RGBA [height, width, 4], straight alpha, 0..1, first row lowest. steps: where the picture ends on the right."""
-    picture = np.empty((height, width, 4), np.float32)
-    picture[:] = _GROUND
+    """Premultiplied RGBA [height, width, 4], 0..1, first row lowest. steps: where the picture ends on the right."""
+    picture = np.full((height, width, 4), _GROUND, np.float32)
     for line in range(1, _GRID_LINES):
-        picture[round(line * height / _GRID_LINES), :, 3] += _GRID_ALPHA
+        picture[round(line * height / _GRID_LINES)] += _GRID
     if not points:
         return picture
     values = np.array([value for _, value in points])
@@ -60,8 +59,5 @@ def _span(values: npt.NDArray[Any]) -> tuple[float, float]:
 
 def _blend(picture: Picture, alpha: npt.NDArray[Any]) -> None:
     """Lays the line's colour over the picture."""
-    under = picture[..., 3]
-    over = alpha + under * (1 - alpha)
-    share = np.divide(alpha, over, out=np.zeros_like(over), where=over > 0)[..., None]
-    picture[..., :3] = share * np.array(_LINE) + (1 - share) * picture[..., :3]
-    picture[..., 3] = over
+    picture *= 1 - alpha[..., None]
+    picture += alpha[..., None] * np.array([*_LINE, 1.0])

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from ..protocol import errors, things
 
-# Text that is as wide as its height in pixels times this, on average, in Blender's own font.
-_WIDTH_OF_A_CHARACTER = 6.2
-_MARGIN = 44  # pixels of a panel that hold no text: its border, an icon
+# In pixels, on average, in Blender's own font at its usual size.
+_WIDTH_OF_A_CHARACTER = 6.0
+_MARGIN = 84  # pixels of a sidebar that hold no text: tabs, borders of a panel and a box, an icon
 _STATUS = {
     "queued": "Waiting",
     "running": "Running",

@@ -24,6 +24,7 @@ def create(context: Any, name: str, data: messages.MeshData, splats: bpy.types.O
     collection = context.collection or context.scene.collection
     collection.objects.link(object)
     layer = context.view_layer
+    layer.update()  # else it does not know the new object yet
     for other in layer.objects:
         other.select_set(False)
     if object.name in layer.objects:  # not when the collection is excluded from it
@@ -63,7 +64,8 @@ def _material() -> bpy.types.Material:
     if material is not None:
         return material
     material = bpy.data.materials.new(_MATERIAL)
-    material.use_nodes = True
+    if bpy.app.version < (5, 0):  # later ones have nothing but nodes
+        material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     colors: Any = nodes.new("ShaderNodeVertexColor")

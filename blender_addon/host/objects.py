@@ -63,6 +63,7 @@ def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) ->
     collection = context.collection or context.scene.collection
     collection.objects.link(object)
     layer = context.view_layer
+    layer.update()  # else it does not know the new object yet
     for other in layer.objects:
         other.select_set(False)
     if object.name in layer.objects:  # not when the collection is excluded from it

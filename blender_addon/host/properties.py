@@ -172,9 +172,18 @@ def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any])
         ),
         "bind_mesh": prop.PointerProperty(
             name="Mesh",
-            description="The mesh that the splats will follow, in its rest position",
+            description="The mesh that the splats follow",
             type=bpy.types.Object,
             poll=_is_mesh,
+        ),
+        "bind_pose": prop.EnumProperty(
+            name="Captured",
+            description="How the mesh stood when the photos were taken",
+            items=[
+                ("REST", "At Rest", "The mesh stood as its armature is at rest", "NONE", 0),
+                ("NOW", "As Posed Now", "The mesh stood as it does in this frame", "NONE", 1),
+            ],
+            default="REST",
         ),
         "method": _method_property(trainings),
         **_training_properties(),

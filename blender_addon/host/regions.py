@@ -1,9 +1,9 @@
-"""The box that an object spans, as methods of the backend want it, and meshes at rest in the frame of splats."""
+"""Boxes and meshes of the scene in the frame of splats, as methods of the backend want them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import bpy
@@ -38,9 +38,12 @@ def asset_from_box(splats: bpy.types.Object, box: bpy.types.Object, depsgraph: b
     return cast(things.Matrix, tuple(float(value) for value in matrix.ravel()))
 
 
-def mesh_at_rest(splats: bpy.types.Object, mesh: bpy.types.Object) -> meshes.Mesh:
-    """The mesh with its armatures at rest and all other modifiers as they are, in the frame of the asset."""
-    with _armatures_at_rest(mesh):
+def mesh_of(splats: bpy.types.Object, mesh: bpy.types.Object, *, at_rest: bool) -> meshes.Mesh:
+    """The mesh with all modifiers, in the frame of the asset. at_rest: its armatures are put to rest for the moment.
+
+    Raises UserError for a mesh without faces.
+    """
+    with _armatures_at_rest(mesh) if at_rest else contextlib.nullcontext():
         depsgraph = bpy.context.evaluated_depsgraph_get()
         found = meshes.evaluated_mesh(mesh, depsgraph, world=True)
         matrix = _asset_from_world(splats, depsgraph)
@@ -59,7 +62,7 @@ def _asset_from_world(splats: bpy.types.Object, depsgraph: bpy.types.Depsgraph) 
         raise errors.UserError("bad_input", message, "Give it a scale other than 0.") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _armatures_at_rest(mesh: Any) -> Iterator[None]:
     armatures = {m.object.data for m in mesh.modifiers if m.type == "ARMATURE" and m.object is not None}
     if mesh.parent is not None and mesh.parent.type == "ARMATURE":

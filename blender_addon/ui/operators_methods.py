@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..protocol import remote
 
 CATEGORIES = ("editing", "meshing", "rigging")
+_TAKE_THE_MESH_AS_POSED = ("apply_pose",)  # other rigging methods want it as it was captured
 
 
 def active_splats(context: Any) -> bpy.types.Object | None:
@@ -53,8 +54,14 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         if context.mode != "OBJECT":
             cls.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
             return False
-        if current.is_interactive() and active_splats(context) is None:
+        if not current.is_interactive():
+            return True  # the object may be given by name
+        splats = active_splats(context)
+        if splats is None:
             cls.poll_message_set("Select a splat object first")
+            return False
+        if current.session().job_of_asset(splats.splatwright.asset) is not None:
+            cls.poll_message_set("A job is still working on these splats")
             return False
         return True
 
@@ -111,10 +118,11 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
                 raise errors.UserError(
                     "bad_input", "No mesh is chosen.", "Choose the mesh that the splats shall follow."
                 )
-            rest = regions.mesh_at_rest(splats, mesh)
+            at_rest = chosen.bind_pose == "REST" and method.id not in _TAKE_THE_MESH_AS_POSED
+            found = regions.mesh_of(splats, mesh, at_rest=at_rest)
             # The splats follow the mesh as soon as a version that is bound to it is shown.
             splats.splatwright.mesh = mesh
-            return {"vertices": rest.vertices, "faces": rest.faces}
+            return {"vertices": found.vertices, "faces": found.faces}
         return {}
 
 

@@ -101,7 +101,9 @@ class SPLATWRIGHT_PT_edit(MethodsPanel, bpy.types.Panel):
     empty = "Select the splats that you want to edit."
 
     def draw_inputs(self, layout: Any, context: Any, splats: bpy.types.Object | None) -> None:
-        _draw_picker(layout, context, "box")
+        _draw_choices(layout, context, "box")
+        if splats is not None and context.scene.splatwright.box is None:
+            paragraph(layout, context, "Choose an object around the region, such as a cube or an Empty.", "INFO")
 
 
 class SPLATWRIGHT_PT_mesh(MethodsPanel, bpy.types.Panel):
@@ -118,18 +120,21 @@ class SPLATWRIGHT_PT_rig(MethodsPanel, bpy.types.Panel):
     empty = "Select the splats that shall follow a mesh."
 
     def draw_inputs(self, layout: Any, context: Any, splats: Any) -> None:
-        _draw_picker(layout, context, "bind_mesh")
+        _draw_choices(layout, context, "bind_mesh", "bind_pose")
+        if splats is not None and context.scene.splatwright.bind_mesh is None:
+            paragraph(layout, context, "Choose the mesh that the splats shall follow.", "INFO")
         if splats is not None and splats.splatwright.mesh is not None:
             shown = versions.find(splats.splatwright.asset, splats.splatwright.version)
             if shown is not None and shown.bound_vertices:
                 paragraph(layout, context, f"These splats follow '{splats.splatwright.mesh.name}'.", "LINKED")
 
 
-def _draw_picker(layout: Any, context: Any, name: str) -> None:
+def _draw_choices(layout: Any, context: Any, *names: str) -> None:
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False
-    column.prop(context.scene.splatwright, name)
+    for name in names:
+        column.prop(context.scene.splatwright, name)
 
 
 class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):

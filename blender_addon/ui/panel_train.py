@@ -18,7 +18,8 @@ from .sidebar import SidebarPanel
 
 _MOST_JOBS = 8
 _TILES = 4
-_TILE_SCALE = 2.6
+_TILE_SCALE = 2.8
+_TILE_OVERLAP = 0.9  # Blender leaves a rim around each icon
 _ICONS: dict[things.JobStatus, Any] = {
     "queued": "TIME",
     "running": "PLAY",
@@ -85,8 +86,11 @@ def draw_job(layout: Any, context: Any, job: JobView) -> None:
         )
     if any(point.psnr is not None for point in job.curve.points):
         row = layout.row(align=True)
+        row.alignment = "CENTER"
         for tile in icons.curve_tiles(job, _TILES):
-            row.template_icon(icon_value=tile, scale=_TILE_SCALE)
+            column = row.column(align=True)
+            column.scale_x = _TILE_OVERLAP
+            column.template_icon(icon_value=tile, scale=_TILE_SCALE)
     _draw_figures(layout, state)
     if state.failure is not None:
         paragraph(layout, context, f"{state.failure.message} {state.failure.hint}", "ERROR")
@@ -139,7 +143,9 @@ class SPLATWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
             text = f"{state.name}: {wording.status(state)}"
             is_shown = shown is not None and shown.state.job == state.job
             row = column.row(align=True)
-            row.operator(
+            name = row.row()
+            name.alignment = "LEFT"
+            name.operator(
                 "splatwright.show_job", text=text, icon=_ICONS[state.status], depress=is_shown, emboss=is_shown
             ).job = state.job
             if state.status in ("paused", "failed", "stopped"):

@@ -32,12 +32,19 @@ _ICONS: dict[backend_state.State, Any] = {
 
 
 class SPLATWRIGHT_PT_problem(SidebarPanel, bpy.types.Panel):
-    bl_label = "Problem"
-    bl_options = {"HIDE_HEADER"}
+    bl_label = "Something Went Wrong"
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         return current.session().failure is not None
+
+    def draw_header(self, context: Any) -> None:
+        row = self.layout.row()
+        row.alert = True
+        row.label(icon="ERROR")
+
+    def draw_header_preset(self, context: Any) -> None:
+        self.layout.operator("splatwright.dismiss_failure", text="", icon="X", emboss=False)
 
     def draw(self, context: Any) -> None:
         failure = current.session().failure
@@ -47,15 +54,10 @@ class SPLATWRIGHT_PT_problem(SidebarPanel, bpy.types.Panel):
 
 def draw_failure(layout: Any, context: Any, failure: things.Failed) -> None:
     """What went wrong, what to do about it, and the button that does it."""
-    box = layout.box()
-    title = box.row()
-    title.alert = True
-    title.label(text="Something Went Wrong", icon="ERROR")
-    title.operator("splatwright.dismiss_failure", text="", icon="X", emboss=False)
-    paragraph(box, context, failure.message)
+    paragraph(layout, context, failure.message)
     if failure.hint:
-        paragraph(box, context, failure.hint)
-    row = box.row(align=True)
+        paragraph(layout, context, failure.hint)
+    row = layout.row(align=True)
     if _OPERATOR.fullmatch(failure.fix):
         if failure.fix != "splatwright.copy_report":
             row.operator(failure.fix)
@@ -102,8 +104,8 @@ class SPLATWRIGHT_OT_copy_text(bpy.types.Operator):
 
 CLASSES: tuple[type[Any], ...] = (
     SPLATWRIGHT_OT_copy_text,
-    SPLATWRIGHT_PT_problem,
     SPLATWRIGHT_PT_backend,
+    SPLATWRIGHT_PT_problem,  # when the first panel of a tab appears, Blender moves the tab
     *panel_capture.CLASSES,
     *panel_train.CLASSES,
     *panel_splats.CLASSES,

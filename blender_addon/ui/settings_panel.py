@@ -51,12 +51,12 @@ def _draw(column: Any, group: Any, setting: schema.Setting) -> None:
         column.prop(group, name, slider=has_slider)
         return
     toggle = settings_values.automatic_name(setting)
-    row = column.row(align=True, heading=setting.label)
     if getattr(group, toggle):
-        row.prop(group, toggle, text="Automatic", toggle=True)
-    else:
-        row.prop(group, name, text="", slider=has_slider)
-        row.prop(group, toggle, text="", icon="FILE_REFRESH", toggle=True)
+        column.row(heading=setting.label).prop(group, toggle, text="Automatic", toggle=True)
+        return
+    row = column.row(align=True)
+    row.prop(group, name, slider=has_slider)
+    row.prop(group, toggle, text="", icon="FILE_REFRESH")
 
 
 class SPLATWRIGHT_OT_reset_settings(bpy.types.Operator):

@@ -1,0 +1,168 @@
+"""Trainings and jobs through the operators, as a script calls them and as the panel shows them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Room = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def capture(served_backend: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small made photos of a scene."""
+    folder = tmp_path_factory.mktemp("capture") / "shapes"
+    make = "import sys, pathlib; from backend.captures import make_capture; "
+    make += "make_capture(pathlib.Path(sys.argv[1]), views=10, width=64, height=48, points=400)"
+    subprocess.run([str(served_backend.python), "-c", make, str(folder)], cwd=REPOSITORY, check=True)
+    return folder
+
+
+@pytest.fixture
+def connected(backend: Any, room: Room, empty_file: None) -> Iterator[ModuleType]:
+    """host.current, with the backend behind it and an empty file."""
+    import bpy
+
+    current = room("host.current")
+    bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
+    yield current
+    bpy.ops.splatwright.backend_stop()
+
+
+def start(capture: Path, **more: Any) -> None:
+    import bpy
+
+    options = {"quality": "draft", "steps": 40, "max_splats": 600, "resolution": 64, **more}
+    assert bpy.ops.splatwright.start_training(capture=str(capture), **options) == {"FINISHED"}
+
+
+def job_now(current: ModuleType) -> Any:
+    import bpy
+
+    return current.session().jobs[bpy.context.window_manager.splatwright.job]
+
+
+def test_a_script_trains_and_has_the_result_when_the_operator_returns(
+    connected: ModuleType, capture: Path, room: Room
+) -> None:
+    import bpy
+
+    start(capture, name="shapes", wait=True)
+    job = job_now(connected)
+    assert job.state.status == "finished" and job.state.step == job.state.steps == 40
+    splats = bpy.context.view_layer.objects.active
+    asset = connected.session().assets[splats.splatwright.asset]
+    assert asset.name == "shapes" and 0 < asset.splats <= 600
+    assert splats.splatwright.version == asset.head == job.state.version
+
+
+def test_the_object_is_there_at_once_and_follows_the_job(
+    connected: ModuleType, capture: Path, room: Room, draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    start(capture, name="long", steps=20_000)
+    splats = bpy.context.view_layer.objects.active
+    assert room("host.objects").shown_version(splats) == ""
+    assert connected.wait_until(lambda: job_now(connected).state.step >= 10, 120)
+    layout = draw("SPLATWRIGHT_PT_train")
+    assert any("of 20,000" in text for text in layout.texts)
+    assert {"splatwright.pause_job", "splatwright.stop_job", "splatwright.cancel_job"} <= layout.operators.keys()
+
+    assert bpy.ops.splatwright.pause_job() == {"FINISHED"}
+    assert connected.wait_until(lambda: job_now(connected).state.status == "paused", 60)
+    assert "splatwright.resume_job" in draw("SPLATWRIGHT_PT_train").operators
+    rested_at = job_now(connected).state.step
+
+    bpy.ops.splatwright.resume_job()
+    assert connected.wait_until(lambda: job_now(connected).state.step > rested_at, 60)
+    bpy.ops.splatwright.stop_job()
+    assert connected.wait_until(lambda: job_now(connected).is_over, 120)
+    assert job_now(connected).state.status == "stopped"
+    assert splats.splatwright.version == job_now(connected).state.version != ""
+
+
+def test_what_is_thrown_away_leaves_no_version(connected: ModuleType, capture: Path) -> None:
+    import bpy
+
+    start(capture, name="unwanted", steps=20_000)
+    asset = bpy.context.view_layer.objects.active.splatwright.asset
+    assert connected.wait_until(lambda: job_now(connected).state.step >= 1, 120)
+    bpy.ops.splatwright.cancel_job()
+    assert connected.wait_until(lambda: job_now(connected).is_over, 60)
+    assert job_now(connected).state.status == "cancelled"
+    info = connected.session().assets.get(asset)
+    assert info is None or info.head == ""
+
+
+def test_jobs_of_an_earlier_session_are_found_listed_and_resumed(
+    connected: ModuleType, backend: Any, capture: Path, draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    start(capture, name="earlier", steps=20_000)
+    job = bpy.context.window_manager.splatwright.job
+    start(capture, name="waiting", steps=20_000)
+    second = bpy.context.window_manager.splatwright.job
+    assert connected.wait_until(lambda: connected.session().jobs[job].state.step >= 1, 120)
+    bpy.ops.splatwright.pause_job(job=job)
+    connected.wait_until(lambda: connected.session().jobs[job].state.status == "paused", 60)
+    bpy.ops.splatwright.backend_stop()
+    bpy.context.window_manager.splatwright.job = ""
+    assert not connected.session().is_connected
+
+    bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
+    assert connected.session().jobs[job].state.status == "paused"
+    texts = draw("SPLATWRIGHT_PT_jobs").texts
+    assert "earlier: Paused" in texts and any(text.startswith("waiting: ") for text in texts)
+    bpy.ops.splatwright.show_job(job=job)
+    assert draw("SPLATWRIGHT_PT_train").operators["splatwright.resume_job"].result.job == job
+    bpy.ops.splatwright.cancel_job(job=second)
+    bpy.ops.splatwright.resume_job(job=job)
+    assert connected.wait_until(lambda: connected.session().jobs[job].state.status in ("running", "queued"), 60)
+    bpy.ops.splatwright.cancel_job(job=job)
+    connected.wait_until(lambda: connected.session().jobs[job].is_over, 60)
+
+
+def test_what_the_panel_says_is_what_is_trained(connected: ModuleType, capture: Path) -> None:
+    import bpy
+
+    scene = bpy.context.scene.splatwright
+    scene.capture_path, scene.method, scene.quality = str(capture), "default", "draft"
+    scene.steps, scene.resolution, scene.methods.default.sh_degree = 15, 64, 1
+    assert bpy.ops.splatwright.start_training(wait=True) == {"FINISHED"}
+    state = job_now(connected).state
+    assert (state.method, state.steps, state.name) == ("default", 15, "shapes")
+    asset = connected.session().assets[state.asset]
+    splats = connected.link().backend.splats(asset.asset, asset.head)
+    assert splats.sh.shape[1] == 4  # degree 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"capture": "/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"capture": ""}, "No capture folder is chosen"),
+        ({"method": "magic"}, "There is no training method 'magic'"),
+        ({"settings": "sh_degree=2"}, "cannot be read"),
+        ({"settings": '{"sh_degree": 9}'}, "sh_degree"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_one_sentence_and_leaves_nothing_behind(
+    connected: ModuleType, capture: Path, draw: Callable[..., Any], options: dict[str, Any], sentence: str
+) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.splatwright.start_training(**{"capture": str(capture), "wait": True, **options})
+    assert not [object for object in bpy.data.objects if object.splatwright.asset]
+    shown = draw("SPLATWRIGHT_PT_problem")
+    assert sentence.rsplit("/", 1)[-1] in " ".join(shown.texts)
+    bpy.ops.splatwright.dismiss_failure()
+    assert draw("SPLATWRIGHT_PT_problem") is None
