@@ -40,6 +40,9 @@ def methods(name: str | None, as_json: bool) -> None:
         print_json(_summary(method) | {"settings": [msgspec.to_builtins(setting) for setting in method.settings]})
     else:
         click.echo(f"{method.label}: {method.help}\n")
+        if not method.settings:
+            click.echo("There is nothing to choose.")
+            return
         _print_settings(method.settings)
         click.echo(f"\nChange them with --set NAME=VALUE, for example --set {_example(method.settings)}.")
 

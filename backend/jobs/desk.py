@@ -11,8 +11,10 @@ import msgspec
 
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.fatal import fatal_reason
+from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
+from backend.jobs.listed_views import list_views
 from backend.jobs.live import LiveAssets
-from backend.jobs.queue import JobQueue
+from backend.jobs.method_jobs import MethodJobs
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
 from backend.jobs.train_job import TrainJobs
@@ -30,11 +32,15 @@ from shared_protocol.errors import UserError
 from shared_protocol.messages import (
     AssetChanged,
     AssetRemoved,
+    CaptureViews,
     Catalog,
     Event,
+    MeshData,
     Picture,
+    PoseMesh,
     Preview,
     Render,
+    RunMethod,
     Splats,
     Train,
 )
@@ -77,7 +83,9 @@ class Desk:
             on_asset=self._asset_changed,
             on_asset_removed=self._asset_removed,
         )
-        self._queue = JobQueue(self._workspace, self._training, self._lane, tell=on_event, on_fatal=self._break)
+        self._methods = MethodJobs(self._workspace, self.device, on_asset=self._asset_changed)
+        works = WorkByCategory({category: self._methods for category in LONG | QUICK} | {"training": self._training})
+        self._queue = JobLanes(self._workspace, works, self._lane, tell=on_event, on_fatal=self._break)
         self._queue.start()
 
     def close(self) -> None:
@@ -116,6 +124,19 @@ class Desk:
             raise
         self._asset_changed(card.asset)
         return state
+
+    def run_method(self, wish: RunMethod) -> JobState:
+        """Any method but a training; what it makes is named by the job's state when it has ended."""
+        card = self._methods.accept(wish)
+        try:
+            return self._queue.submit(card)
+        except UserError:
+            self._methods.discard(card)
+            raise
+
+    def mesh(self, job: str) -> MeshData:
+        """What a job of the category "meshing" made."""
+        return self._methods.mesh(job)
 
     def jobs(self) -> tuple[JobState, ...]:
         return self._queue.states()
@@ -197,6 +218,10 @@ class Desk:
 
         return self._lane.submit(draw)
 
+    def pose(self, wish: PoseMesh) -> None:
+        """Where a bound mesh is now, for pictures that name this pose."""
+        self._pictures.pose(wish)
+
     def snapshot(self, job: str) -> Future[Preview]:
         """A copy of what the job has learned, taken between two of its steps."""
         state = self.job(job)
@@ -222,6 +247,11 @@ class Desk:
     def capture_done(self, capture: str) -> None:
         self._captures.complete(capture)
 
+    def views(self, capture: Path | str, first: int) -> CaptureViews:
+        """The posed photos of a capture folder, or of a capture that was sent, from the `first` on."""
+        folder = capture if isinstance(capture, Path) else self._captures.folder(capture)
+        return list_views(folder, first)
+
     # ---- within
 
     def _asset_changed(self, asset: str) -> AssetInfo:
@@ -244,6 +274,8 @@ class Desk:
             bytes=sum(version.bytes for version in versions),
             created=card.created,
             job=self._queue.running_on(card.id),
+            bounds=None if head is None else head.bounds,
+            up=card.up,
         )
 
     def _look_at(self, error: BaseException) -> None:
@@ -268,6 +300,8 @@ def _version_info(card: VersionCard) -> VersionInfo:
         splats=card.splats,
         bytes=card.bytes,
         created=card.created,
+        bounds=card.bounds,
+        bound_vertices=card.bound_vertices,
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ class Ending:
     step: int
     steps: int
     figures: dict[str, float]
+    version: str = ""  # that was made
 
 
 class Work(Protocol):
@@ -79,8 +80,11 @@ class JobQueue:
         *,
         tell: Callable[[Event], None],
         on_fatal: Callable[[str], None],
+        categories: Container[str] | None = None,
     ) -> None:
+        """categories: of the jobs that are this queue's, where there are several; None = all are."""
         self._workspace, self._work, self._lane = workspace, work, lane
+        self._categories = categories
         self._tell, self._on_fatal = tell, on_fatal
         self._changed = threading.Condition(threading.RLock())
         self._cards: dict[str, JobCard] = {}
@@ -115,6 +119,10 @@ class JobQueue:
         """Seconds since the running job was last heard of; None when nothing runs."""
         running = self._running
         return None if running is None else time.monotonic() - running.job.heard
+
+    def has(self, job: str) -> bool:
+        with self._changed:
+            return job in self._cards
 
     def states(self) -> tuple[JobState, ...]:
         """Oldest first."""
@@ -262,6 +270,7 @@ class JobQueue:
             "step": ending.step,
             "steps": ending.steps,
             "figures": ending.figures,
+            "version": ending.version,
         }
 
     def _mistake(self, card: JobCard, error: Exception) -> Failed:
@@ -338,7 +347,9 @@ class JobQueue:
             name=card.name,
             method=card.method,
             status=status,
+            category=card.category,
             asset=card.asset,
+            version=card.version,
             stage=latest.stage,
             step=latest.step,
             steps=latest.steps,
@@ -353,6 +364,8 @@ class JobQueue:
     def _take_up(self) -> None:
         """Jobs that ran when the process died come first; those that waited wait again, those that rested rest."""
         cards = self._workspace.catalogue.all(JobCard)
+        if self._categories is not None:
+            cards = [card for card in cards if card.category in self._categories]
         self._cards = {card.id: card for card in cards}
         interrupted = [card for card in cards if card.status == "running"]
         for card in interrupted:

@@ -10,16 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
 from backend.jobs.live import LiveAssets
+from backend.jobs.poses import Pose, Poses
+from backend.rigging.bound import BoundRepresentation
 from backend.splats.cameras import Camera
 from backend.splats.rendering import Drawing, SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
+from backend.splats.surface_depth import surface_depth
 from backend.store.assets import AssetStore
+from backend.store.cards import VersionCard
 from shared_protocol import things
 from shared_protocol.errors import UserError
-from shared_protocol.messages import Picture, Render
+from shared_protocol.messages import Picture, PoseMesh, Render
 
+_Kept = CloudRepresentation | BoundRepresentation
 _CACHE_BYTES = 2 * 2**30
 _MOST_OBJECTS = 10_000
 
@@ -30,6 +36,18 @@ class RenderService:
     def __init__(self, assets: AssetStore, live: LiveAssets, device: DeviceKind) -> None:
         self._assets, self._live, self._device = assets, live, device
         self._cache = _RepresentationCache(_CACHE_BYTES)
+        self._poses = Poses()
+
+    def pose(self, wish: PoseMesh) -> None:
+        """Raises UserError when the version is not bound to a mesh of so many vertices."""
+        card = self._assets.version(wish.asset, wish.version)
+        if not card.bound_vertices:
+            raise UserError("bad_input", "These splats are not bound to a mesh.", "Bind them first.")
+        if len(wish.vertices) != card.bound_vertices:
+            count = f"{len(wish.vertices):,} vertices, and the one that the splats are bound to {card.bound_vertices:,}"
+            hint = "Undo what changed the mesh's topology, or bind the splats again."
+            raise UserError("bad_input", f"The mesh has {count}.", hint)
+        self._poses.put(wish.pose, Pose(card.asset, card.id, wish.vertices))
 
     def check(self, request: Render) -> None:
         """Raises UserError at once for what cannot be drawn."""
@@ -37,7 +55,9 @@ class RenderService:
             raise UserError("bad_input", f"At most {_MOST_OBJECTS} objects can be drawn at once.")
         for item in request.objects:
             if item.visible and not self._is_live(item):
-                self._assets.version(item.asset, item.version)
+                card = self._assets.version(item.asset, item.version)
+                if item.pose:
+                    self._pose_of(item, card.id)
 
     def draw(self, request: Render) -> Picture:
         start = time.perf_counter()
@@ -67,7 +87,7 @@ class RenderService:
             appearance=request.appearance,
             antialiased=request.antialiased,
             depth=request.depth,
-            surface_depth=request.surface_depth,
+            surface_depth=_surface(request, camera),
         )
         color = _packed(drawing, request.pixels)
         depth = None if drawing.depth is None else _own(drawing.depth)
@@ -76,6 +96,7 @@ class RenderService:
     def forget(self, asset: str) -> None:
         """The asset was removed."""
         self._cache.forget(asset)
+        self._poses.forget(asset)
 
     def _is_live(self, item: things.SceneObject) -> bool:
         return not item.version and self._live.find(item.asset) is not None
@@ -85,11 +106,27 @@ class RenderService:
         if live is not None:
             return live.representation
         card = self._assets.version(item.asset, item.version)
-        known = self._cache.find(card.asset, card.id)
-        if known is None:
-            known = CloudRepresentation(self._assets.read(card), self._device, antialiased=card.antialiased)
-            self._cache.put(card.asset, card.id, known)
+        known = self._cache.find(card.asset, card.id) or self._read(card)
+        if item.pose and isinstance(known, BoundRepresentation):
+            return self._pose_of(item, card.id).of(known)
         return known
+
+    def _read(self, card: VersionCard) -> _Kept:
+        cloud, binding = self._assets.read(card), stored_binding(self._assets, card)
+        if binding is None:
+            read = CloudRepresentation(cloud, self._device, antialiased=card.antialiased)
+        else:
+            read = BoundRepresentation(cloud, binding, self._device, antialiased=card.antialiased)
+        self._cache.put(card.asset, card.id, read)
+        return read
+
+    def _pose_of(self, item: things.SceneObject, version: str) -> Pose:
+        """Raises UserError when it is unknown, or that of another version."""
+        pose = self._poses.find(item.pose)
+        if (pose.asset, pose.version) != (item.asset, version):
+            message = f"The pose '{item.pose}' is that of another version."
+            raise UserError("not_found", message, "Say where its mesh is now.")
+        return pose
 
 
 class _RepresentationCache:
@@ -98,15 +135,15 @@ class _RepresentationCache:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], CloudRepresentation] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
-    def find(self, asset: str, version: str) -> CloudRepresentation | None:
+    def find(self, asset: str, version: str) -> _Kept | None:
         with self._lock:
             if (asset, version) in self._kept:
                 self._kept.move_to_end((asset, version))
             return self._kept.get((asset, version))
 
-    def put(self, asset: str, version: str, representation: CloudRepresentation) -> None:
+    def put(self, asset: str, version: str, representation: _Kept) -> None:
         with self._lock:
             self._kept[asset, version] = representation
             while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > self._most:
@@ -116,6 +153,14 @@ class _RepresentationCache:
         with self._lock:
             for key in [key for key in self._kept if key[0] == asset]:
                 del self._kept[key]
+
+
+def _surface(request: Render, camera: Camera) -> np.ndarray | None:
+    """[H, W] float32: the nearer of the depth and the triangles that came with the request."""
+    if request.surface_vertices is None or request.surface_faces is None:
+        return request.surface_depth
+    drawn = surface_depth(request.surface_vertices, request.surface_faces, camera, near=request.camera.near)
+    return drawn if request.surface_depth is None else np.minimum(drawn, request.surface_depth)
 
 
 def _packed(drawing: Drawing, pixels: things.PixelType) -> np.ndarray:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from backend.captures import Capture
 from backend.jobs.device import DeviceKind
 from backend.jobs.live import LiveAssets
 from backend.jobs.queue import Ending
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.training import DEFAULT_METHOD, TrainRequest, check_training, run_training
 from backend.jobs.training_folder import TrainingFolder
+from backend.jobs.upright import upward
 from backend.methods import registry
 from backend.splats.representation import Representation
 from backend.store.assets import AssetStore
@@ -77,11 +79,16 @@ class TrainJobs:
             job.stage("Storing the splats")
             self._store(card, settings, result)
 
-        report = run_training(request, folder, write, job)
+        def stand_upright(capture: Capture) -> None:
+            self._assets.stand_upright(card.asset, upward(capture))
+            self._on_asset(card.asset)
+
+        report = run_training(request, folder, write, job, on_capture=stand_upright)
         figures = {"splats": float(report.splats), "seconds": report.seconds}
         if report.psnr is not None and report.ssim is not None:
             figures |= {"psnr": report.psnr, "ssim": report.ssim}
-        return Ending(report.finished, report.steps, int(str(report.plan["steps"])), figures)
+        version = _version_of(card, report.steps)
+        return Ending(report.finished, report.steps, int(str(report.plan["steps"])), figures, version)
 
     def show(self, card: JobCard, live: Representation) -> None:
         self._live.begin(card.asset, card.id, live)
@@ -109,9 +116,8 @@ class TrainJobs:
                 self._on_asset_removed(card.asset)
 
     def _store(self, card: JobCard, settings: TrainingSettings, result: TrainingResult) -> None:
-        """The version's id follows from the job and its steps: done once more after a crash, it is the same version."""
         label = f"{registry.find(card.method).label}, {result.steps:,} steps"
-        identifier = hashlib.sha256(f"{card.id} {result.steps}".encode()).hexdigest()[:16]
+        identifier = _version_of(card, result.steps)
         self._assets.add(
             card.asset, result.cloud, label=label, job=card.id, antialiased=settings.antialiased, identifier=identifier
         )
@@ -138,8 +144,18 @@ class TrainJobs:
         )
 
     def _capture_folder(self, wish: Train) -> Path:
-        match wish.capture:
-            case FolderCapture(path=path):
-                return Path(path)
-            case UploadedCapture(id=identifier):
-                return self._captures.folder(identifier)
+        return capture_folder(wish, self._captures)
+
+
+def capture_folder(wish: Train, captures: CaptureStore) -> Path:
+    """Where the capture is. Raises UserError when one that was uploaded is not here."""
+    match wish.capture:
+        case FolderCapture(path=path):
+            return Path(path)
+        case UploadedCapture(id=identifier):
+            return captures.folder(identifier)
+
+
+def _version_of(card: JobCard, steps: int) -> str:
+    """Follows from the job and its steps: what is done once more after a crash is the same version."""
+    return hashlib.sha256(f"{card.id} {steps}".encode()).hexdigest()[:16]

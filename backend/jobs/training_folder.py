@@ -17,7 +17,8 @@ from backend.splats.io.atomic import write_bytes
 from shared_protocol.errors import UserError
 
 CHECKPOINT_FILES = ("step_*.json", "step_*.safetensors", ".step_*.part")  # as backend.training.checkpoint names them
-MATCHING_FOLDERS = "splatwright-points-*"  # as backend.captures.triangulation names them; only a crash leaves one
+# As backend.captures names them while it matches photos; only a crash leaves one.
+MATCHING_FOLDERS = ("splatwright-points-*", ".splatwright-pose-*")
 POINTS_FILE = "points.npz"
 
 
@@ -68,7 +69,7 @@ class TrainingFolder:
         if not self.path.is_dir():
             return
         try:
-            for folder in self.path.glob(MATCHING_FOLDERS):
+            for folder in (folder for pattern in MATCHING_FOLDERS for folder in self.path.glob(pattern)):
                 shutil.rmtree(folder)
             for pattern in (*CHECKPOINT_FILES, POINTS_FILE, f".{POINTS_FILE}.*.part"):
                 for path in self.path.glob(pattern):

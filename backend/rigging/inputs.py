@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from backend.rigging.binding import Binding
 from backend.splats.cloud import SplatCloud
 from backend.splats.triangle_mesh import TriangleMesh
+from shared_protocol.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,17 @@ class RiggingInputs:
     """Everything a rigging method reads; none of it is changed."""
 
     cloud: SplatCloud
-    mesh: TriangleMesh  # at rest, in the cloud's frame
+    mesh: TriangleMesh  # in the cloud's frame
+    binding: Binding | None = None  # that the splats have already
+
+    def wanted_binding(self) -> Binding:
+        """Raises UserError when they have none."""
+        if self.binding is None:
+            raise UserError("bad_input", "These splats are not bound to a mesh.", "Bind them first.")
+        return self.binding
 
 
 @dataclass(frozen=True)
 class RiggingResult:
-    """The splats stay as they are; what is new is what they hang on."""
-
+    cloud: SplatCloud  # the splats that went in, in their order
     binding: Binding

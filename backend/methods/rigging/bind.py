@@ -51,4 +51,4 @@ def run(config: BindSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
     )
     bound = int((binding.faces >= 0).sum())
     job.note(f"{bound:,} of {len(binding):,} splats follow the mesh.")
-    return RiggingResult(binding)
+    return RiggingResult(inputs.cloud, binding)

@@ -1,0 +1,190 @@
+"""Methods that are no trainings, as jobs of the queue: from the wire's request to a version or a mesh."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from backend.editing.box import Box
+from backend.editing.inputs import EditingInputs
+from backend.jobs.bindings import stored_binding
+from backend.jobs.device import DeviceKind
+from backend.jobs.meshing_views import cameras_of_training, meshed_part
+from backend.jobs.queue import Ending
+from backend.jobs.settings import chosen_settings
+from backend.jobs.steered_job import SteeredJob
+from backend.meshing.inputs import MeshingInputs
+from backend.methods import registry
+from backend.methods.registry import Method
+from backend.rigging.inputs import RiggingInputs
+from backend.splats.representation import CloudRepresentation, Representation
+from backend.splats.triangle_mesh import TriangleMesh
+from backend.store.assets import AssetStore
+from backend.store.cards import JobCard, VersionCard, new_id
+from backend.store.payload import read_arrays, write_arrays
+from backend.store.workspace import Workspace
+from shared_protocol.errors import UserError
+from shared_protocol.messages import MeshData, RunMethod
+from shared_protocol.things import Matrix
+
+_INPUT, _MESH = "input.safetensors", "mesh.safetensors"
+
+
+class MethodJobs:
+    """The `Work` of every category but training."""
+
+    def __init__(self, workspace: Workspace, device: DeviceKind, *, on_asset: Callable[[str], object]) -> None:
+        """on_asset: an asset, by id, got a version or is written now."""
+        self._workspace, self._assets = workspace, AssetStore(workspace)
+        self._device: DeviceKind = device
+        self._on_asset = on_asset
+
+    def accept(self, wish: RunMethod) -> JobCard:
+        """Raises UserError for what cannot work."""
+        method = registry.find(wish.method)
+        if method.category == "training":
+            raise UserError("bad_input", f"The method '{method.id}' trains.", "Start a training with it instead.")
+        chosen_settings(method, wish.settings)
+        asset = self._assets.asset(wish.asset)
+        version = self._assets.version(asset.id, wish.version)
+        _refuse_missing_input(method, wish)
+        job = new_id()
+        if wish.vertices is not None and wish.faces is not None:
+            folder = self._workspace.job_folder(job)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_arrays(folder / _INPUT, {"vertices": wish.vertices, "faces": wish.faces})
+        # The version is fixed now: what is asked of the head does not move to a newer one while the job waits.
+        kept = msgspec.structs.replace(wish, version=version.id, vertices=None, faces=None)
+        return JobCard(
+            id=job,
+            created=time.time(),
+            name=wish.name or f"{method.label}: {asset.name}",
+            method=method.id,
+            category=method.category,
+            status="queued",
+            asset=asset.id,
+            request=msgspec.Raw(msgspec.json.encode(kept)),
+        )
+
+    def mesh(self, job: str) -> MeshData:
+        """What a finished meshing job made. Raises UserError when there is none."""
+        card = self._workspace.find(JobCard, job, "job")
+        path = self._workspace.job_folder(job) / _MESH
+        if card.category != "meshing" or not path.is_file():
+            raise UserError("not_found", f"The job '{card.name}' made no mesh.", "Run it to its end.")
+        return MeshData(**read_arrays(path))
+
+    def do(self, card: JobCard, job: SteeredJob) -> Ending:
+        wish = msgspec.json.decode(card.request, type=RunMethod)
+        method = registry.find(wish.method)
+        settings = chosen_settings(method, wish.settings)
+        job.stage("Reading the splats")
+        version = self._assets.version(card.asset, wish.version)
+        match method.category:
+            case "editing":
+                return self._edit(card, method, settings, version, wish, job)
+            case "rigging":
+                return self._rig(card, method, settings, version, job)
+            case "meshing":
+                return self._extract(card, method, settings, version, job)
+        raise UserError("unsupported", f"Methods of the kind '{method.category}' cannot be run here.")
+
+    def show(self, card: JobCard, live: Representation) -> None:
+        """Nothing of these jobs is drawn before it is a version."""
+
+    def over(self, card: JobCard) -> None:
+        self._on_asset(card.asset)
+
+    def discard(self, card: JobCard) -> None:
+        for leftover in sorted(self._workspace.job_folder(card.id).glob("*")):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            elif leftover.name != "job.json":
+                leftover.unlink()
+
+    def _edit(
+        self,
+        card: JobCard,
+        method: Method,
+        settings: msgspec.Struct,
+        version: VersionCard,
+        wish: RunMethod,
+        job: SteeredJob,
+    ) -> Ending:
+        inputs = EditingInputs(self._assets.read(version), None if wish.box is None else box_of(wish.box))
+        binding = stored_binding(self._assets, version)
+        job.stage(method.label)
+        result = method.run(settings, inputs, job)
+        job.stage("Storing the splats")
+        # New splats hang on nothing, so a binding only lives on when there are none.
+        survives = binding is not None and len(result.cloud) == int(result.keep.sum())
+        made = self._assets.edit(
+            version,
+            result.cloud,
+            label=method.label,
+            keep=result.keep,
+            binding=binding.select(result.keep).to_arrays() if binding is not None and survives else None,
+            job=card.id,
+            identifier=_version_of(card),
+        )
+        return Ending(True, 1, 1, {"splats": float(made.splats)}, made.id)
+
+    def _rig(
+        self, card: JobCard, method: Method, settings: msgspec.Struct, version: VersionCard, job: SteeredJob
+    ) -> Ending:
+        arrays = read_arrays(self._workspace.job_folder(card.id) / _INPUT)
+        mesh = TriangleMesh(arrays["vertices"], arrays["faces"])
+        inputs = RiggingInputs(self._assets.read(version), mesh, stored_binding(self._assets, version))
+        job.stage(method.label)
+        result = method.run(settings, inputs, job)
+        job.stage("Storing the splats")
+        made = self._assets.edit(
+            version,
+            result.cloud,
+            label=method.label,
+            binding=result.binding.to_arrays(),
+            job=card.id,
+            identifier=_version_of(card),
+        )
+        bound = float((result.binding.faces >= 0).sum())
+        return Ending(True, 1, 1, {"splats": float(made.splats), "bound": bound}, made.id)
+
+    def _extract(
+        self, card: JobCard, method: Method, settings: msgspec.Struct, version: VersionCard, job: SteeredJob
+    ) -> Ending:
+        start = time.monotonic()
+        cloud = self._assets.read(version)
+        cameras = cameras_of_training(self._workspace, version, job.note)
+        representation = CloudRepresentation(cloud, self._device, antialiased=version.antialiased)
+        inputs = MeshingInputs(representation, meshed_part(cloud, cameras), cameras, self._device)
+        job.stage(method.label)
+        mesh: TriangleMesh = method.run(settings, inputs, job).mesh
+        job.stage("Storing the mesh")
+        assert mesh.colors is not None
+        folder = self._workspace.job_folder(card.id)
+        write_arrays(folder / _MESH, {"vertices": mesh.vertices, "faces": mesh.faces, "colors": mesh.colors})
+        figures = {"vertices": float(len(mesh.vertices)), "faces": float(len(mesh.faces))}
+        return Ending(True, 1, 1, figures | {"seconds": time.monotonic() - start})
+
+
+def box_of(matrix: Matrix) -> Box:
+    """Raises UserError for a box without a volume."""
+    return Box(np.array(matrix, np.float64).reshape(4, 4))
+
+
+def _refuse_missing_input(method: Method, wish: RunMethod) -> None:
+    """Raises UserError now for what would fail later."""
+    if wish.box is not None:
+        box_of(wish.box)
+    if method.category == "rigging" and wish.vertices is None:
+        raise UserError("bad_input", f"The method '{method.id}' needs a mesh.", "Choose a mesh object.")
+
+
+def _version_of(card: JobCard) -> str:
+    """Follows from the job: what is done once more after a crash is the same version."""
+    return hashlib.sha256(card.id.encode()).hexdigest()[:16]
