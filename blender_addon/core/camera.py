@@ -105,18 +105,13 @@ def view_camera(lens: Lens, picture: Frame, world_from_camera: Array) -> things.
 
 
 def view_camera_of_window(
-    window_from_view: Array,
-    view_from_world: Array,
-    width: int,
-    height: int,
-    clip: tuple[float, float] | None = None,
+    window_from_view: Array, view_from_world: Array, width: int, height: int
 ) -> things.ViewCamera:
     """The camera of a 3D view, from the two matrices that Blender draws it with ([4, 4] each, OpenGL's conventions).
 
     They hold everything: lens, zoom, offset and shift of a camera view. A depth z of the result and the value
     (z - near) / (far - near), times far / z in perspective, of Blender's depth buffer are the same place.
     An orthographic view may begin behind its own eye; the camera is moved back then, so that its `near` is positive.
-    clip: where a perspective view begins and ends, if that is known better than single precision in the matrix tells.
     """
     matrix: list[list[float]] = window_from_view.tolist()
     pose = OPENCV_FROM_BLENDER @ view_from_world
@@ -129,7 +124,7 @@ def view_camera_of_window(
             pose[2, 3] += first - near
             near, far = first, far + first - near
     else:
-        near, far = clip or _clipping(matrix[2][2], matrix[2][3])
+        near, far = _clipping(matrix[2][2], matrix[2][3])
         offset_x, offset_y = -matrix[0][2], -matrix[1][2]
     return things.ViewCamera(
         camera_from_world=as_matrix(pose),

@@ -37,11 +37,11 @@ def of_triangles(shown: bpy.types.Object, mesh: bpy.types.Mesh | None) -> Array:
     return np.rint(_srgb(colors) * 255).astype(np.uint8)
 
 
-def _material_colors(material: bpy.types.Material, mesh: bpy.types.Mesh, loops: Array) -> Array:
+def _material_colors(material: Any, mesh: bpy.types.Mesh, loops: Array) -> Array:
     """[F, 3] or [3], linear."""
     plain = np.array(material.diffuse_color[:3])
     nodes = material.node_tree.nodes if material.node_tree else ()
-    shader = next((node for node in nodes if node.bl_idname in _BASE_COLOR), None)
+    shader: Any = next((node for node in nodes if node.bl_idname in _BASE_COLOR), None)
     if shader is None:
         return plain
     socket = shader.inputs[_BASE_COLOR[shader.bl_idname]]

@@ -12,7 +12,6 @@ from ..protocol import errors, things
 def view_camera_of_region(
     region: bpy.types.Region,
     region_3d: bpy.types.RegionView3D,
-    space: bpy.types.SpaceView3D,
     width: int | None = None,
     height: int | None = None,
 ) -> things.ViewCamera:
@@ -20,13 +19,11 @@ def view_camera_of_region(
 
     The matrices are the ones of the last time the view was drawn; inside a draw handler they are those of this time.
     """
-    is_free = region_3d.view_perspective == "PERSP"  # a camera view begins and ends where its camera says
     return cameras.view_camera_of_window(
         np.array(region_3d.window_matrix, np.float64),
         np.array(region_3d.view_matrix, np.float64),
         width or region.width,
         height or region.height,
-        (space.clip_start, space.clip_end) if is_free else None,
     )
 
 

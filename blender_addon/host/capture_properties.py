@@ -8,14 +8,11 @@ from typing import Any
 import bpy
 
 from ..core.settings_enum import enum_number
-
-# The picture that shows the cameras follows each of these; `preview_cameras` puts its refresh here.
-changed: list[Any] = []
+from . import capture_preview
 
 
 def _on_change(self: CaptureProperties, context: bpy.types.Context) -> None:
-    for callback in changed:
-        callback(self, context)
+    capture_preview.refresh(context, self)
 
 
 def _choice(name: str, description: str, items: tuple[tuple[str, str, str], ...], **more: Any) -> Any:
@@ -104,11 +101,14 @@ class CaptureProperties(bpy.types.PropertyGroup):
     seed: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Seed", description="Another number, other random places", default=0, min=0, update=_on_change
     )
+    animated: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Frames", description="The chosen cameras take a picture in each frame of a range", default=False
+    )
     frame_start: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="Frames from", description="The first frame in which the chosen cameras take a picture", default=1
+        name="From", description="The first frame in which the chosen cameras take a picture", default=1
     )
     frame_end: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="to", description="The last frame in which the chosen cameras take a picture", default=1
+        name="To", description="The last frame in which the chosen cameras take a picture", default=1
     )
     frame_step: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Every", description="One picture in so many frames", default=1, min=1

@@ -155,8 +155,7 @@ def _carry_out(effect: effects.Effect) -> None:
         case effects.AssetGone():
             redraw()
         case effects.Tell(level, text):
-            log.log({"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[level], text)
-            _show_in_status_bar(text)
+            say(text, {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[level])
         case _:
             assert_never(effect)
 
@@ -236,8 +235,10 @@ def report() -> str:
     return "\n".join([*lines, "", _trace]).strip() + "\n"
 
 
-def _show_in_status_bar(text: str) -> None:
+def say(text: str, level: int = logging.INFO) -> None:
+    """A line in the log, and for some seconds in Blender's status bar."""
     global _status_until
+    log.log(level, text)
     workspace: Any = bpy.context.workspace
     if is_interactive() and workspace is not None:
         workspace.status_text_set(text)

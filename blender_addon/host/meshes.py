@@ -76,10 +76,10 @@ def surfaces(
     """
     known: dict[int, tuple[Mesh, Array]] = {}
     for instance in depsgraph.object_instances:
-        shown = instance.object
+        shown: Any = instance.object
         if shown is None or shown.type not in SURFACES or shown.hide_render or not instance.show_self:
             continue
-        maker = instance.parent if instance.is_instance else None
+        maker: Any = instance.parent if instance.is_instance else None
         if maker is not None and maker.hide_render:
             continue
         if not wanted(shown.original) and not (maker is not None and wanted(maker.original)):
