@@ -32,6 +32,7 @@ _FEATURES_IN_ALL = 300_000
 _FEATURES_OF_A_PHOTO = (3000, 5000)
 _PAIRS_AT_ONCE = 8  # between two looks at whether the user wants to stop: a second; more at once are not faster
 _RGBA = 4
+_TEMPORARY = ".splatwright-pose-"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,17 @@ class _Searched:
 
 
 def pose_photos(
-    folder: Path, *, force: bool = False, on_progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    *,
+    force: bool = False,
+    work: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> PoseResult:
     """Computes the poses of the photos in `folder` or its `images/` and writes them to `sparse/0`.
 
     The photos are turned by their EXIF orientation for this, in memory; their files stay as they are. The world's
     z axis points up as far as the photos tell. A folder that was posed before is not computed again without `force`.
+    work: a folder for what is only needed meanwhile, of which a killed process leaves a part; None = beside the photos.
     Raises UserError when there are too few photos, when nothing registers, or when the folder has other poses.
     """
     folder = Path(folder)
@@ -66,7 +72,7 @@ def pose_photos(
 
     progress = Progress(4 * len(photos), on_progress)
     searched = _search(photos, progress)
-    with tempfile.TemporaryDirectory(prefix=".splatwright-pose-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=work or folder) as temporary:
         database = Path(temporary) / "features.db"
         cameras = _cameras(photos, searched)
         features = [photo.features for photo in searched]
@@ -81,7 +87,8 @@ def pose_photos(
                 "Take sharp photos of a textured scene, each half a step further and half overlapping the last.",
             )
         result = _finish(best, photos, searched)
-        _write(best, result, Path(temporary), model)
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder) as beside:
+            _write(best, result, Path(beside), model)
     progress.finish()
     return result
 

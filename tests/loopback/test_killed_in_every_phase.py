@@ -92,7 +92,7 @@ def child_of(served: subprocess.Popen[bytes]) -> int:
 @pytest.mark.parametrize(
     ("capture", "fate", "stage", "step", "why"),
     [
-        ("photos", "held", "Finding the camera poses", 1, KILLED),
+        ("photos", "held", "Finding the camera poses", 7, KILLED),
         ("whole", "held", "Reading the capture", 0, KILLED),
         ("pointless", "held", "Finding points", 1, KILLED),
         ("whole", "held", "Reading 9 photos", 1, KILLED),
@@ -131,3 +131,6 @@ def test_a_job_goes_on_after_the_death_of_its_process(
     assert version.splats == state.figures["splats"] > 0 and state.figures["psnr"] > 5
     if stage in ("Training", "Storing the splats", "Measuring"):
         assert "Going on from the checkpoint of step" in client.notes(job.id)
+    home = Path(os.readlink(f"/proc/{served.pid}/cwd"))
+    left = [path.name for folder in (captures[capture], home) for path in folder.rglob("*splatwright-*")]
+    assert not left, "what the killed process was working on is gone"

@@ -47,6 +47,7 @@ def test_starting_anew_says_what_it_replaces(tmp_path: Path) -> None:
 
 def test_removing_takes_what_is_ours_and_nothing_else(tmp_path: Path) -> None:
     folder = with_checkpoint(tmp_path)
+    (folder.path / ".splatwright-pose-x").mkdir()
     (folder.path / "splatwright-points-x").mkdir()
     (folder.path / "splatwright-points-x" / "features.db").write_bytes(b"x")
     folder.keep_points(PointCloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8)))
