@@ -104,15 +104,18 @@ def run_training(
     folder: TrainingFolder,
     write: Callable[[TrainingSettings, TrainingResult], object],
     job: RunningJob,
+    *,
+    on_capture: Callable[[Capture], object] = lambda capture: None,
 ) -> TrainReport:
     """As `train_capture`, for whoever keeps checkpoints and splats elsewhere.
 
+    on_capture: told of the capture as soon as it is read.
     Goes on from what the folder holds, be it a checkpoint, points or nothing, when the request says resume.
     """
     watch = Stopwatch()
     method, settings = _method_and_settings(request)
     device = choose_device(request.device)
-    scene = _read(request, device, folder, job)
+    scene = _read(request, device, folder, job, on_capture)
     job.note(_plan_in_words(scene, method.label))
     result = _run(method, settings, scene, request.resume, folder, job)
     # Written before it is measured: whatever happens now, the splats are safe.
@@ -126,8 +129,15 @@ def run_training(
     return report
 
 
-def _read(request: TrainRequest, device: DeviceKind, folder: TrainingFolder, job: RunningJob) -> _Scene:
+def _read(
+    request: TrainRequest,
+    device: DeviceKind,
+    folder: TrainingFolder,
+    job: RunningJob,
+    on_capture: Callable[[Capture], object],
+) -> _Scene:
     capture = _load(request, folder, job)
+    on_capture(capture)
     masks, reason = choose_mask_use(capture, request.masks)
     job.note(reason)
     plan = plan_training(
