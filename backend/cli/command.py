@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli import doctor, evaluate, gc, info, keys, methods, pose, render, serve, train
+from backend.cli import bind, doctor, edit, evaluate, gc, info, keys, mesh, methods, pose, render, serve, train
 from backend.cli.terminal import say
 from backend.machine import splatwright_version
 from shared_protocol.errors import UserError
@@ -51,6 +51,9 @@ for _verb in (
     pose.pose,
     evaluate.evaluate,
     render.render,
+    edit.edit,
+    mesh.mesh,
+    bind.bind,
     info.info,
     serve.serve,
     keys.keys,

@@ -8,6 +8,26 @@ import click
 
 PATH = click.Path(path_type=Path)
 
+
+def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE.", ctx, parameter)
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+settings_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="NAME=VALUE",
+    help="Change a setting of the method; may be repeated.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="Say nothing but warnings and errors.")
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backend.cli.options import PATH, device_option, resolution_option, set_threads, threads_option
+from backend.cli.options import PATH, device_option, resolution_option, set_threads, settings_option, threads_option
 from backend.cli.progress import display
 from backend.cli.terminal import duration_in_words, say
 
@@ -32,16 +32,6 @@ Ctrl-C stops after the present step and keeps what there is; a second Ctrl-C end
 """
 
 
-def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    settings: dict[str, str] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE.", ctx, parameter)
-        settings[name.strip()] = value.strip()
-    return settings
-
-
 @click.command(short_help="Photos to a splat file.", epilog=EPILOG)
 @click.argument("capture", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="The splat file to write (.ply).")
@@ -54,14 +44,7 @@ def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, 
     help="How much work to do.",
 )
 @click.option("--method", help="How to train; see 'splatwright methods'.  [default: mcmc]")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    callback=_settings,
-    metavar="NAME=VALUE",
-    help="Change a setting of the method; may be repeated.",
-)
+@settings_option
 @click.option("--steps", type=click.IntRange(min=1), help="How many steps to train.")
 @click.option("--max-splats", type=click.IntRange(min=1), help="How many splats the file may hold.")
 @resolution_option

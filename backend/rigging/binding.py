@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,14 +35,16 @@ class Binding:
 
     def select(self, keep: np.ndarray) -> Binding:
         """Of the splats chosen by a bool mask or an index array."""
-        return Binding(
-            self.mesh,
-            self.faces[keep],
-            self.barycentrics[keep],
-            self.heights[keep],
-            self.keep_thickness,
-            self.stretch_limit,
+        return replace(
+            self,
+            faces=self.faces[keep],
+            barycentrics=self.barycentrics[keep],
+            heights=self.heights[keep],
         )
+
+    def resting(self, vertices: np.ndarray) -> Binding:
+        """The same splats on the same faces, where the mesh has come to rest: [V, 3]."""
+        return replace(self, mesh=replace(self.mesh, vertices=vertices))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """As arrays by name, to be stored."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 
 from backend.methods.job import Job
@@ -25,5 +23,4 @@ def run(config: ApplyPoseSettings, inputs: RiggingInputs, job: Job) -> RiggingRe
     job.progress(2, 3)
     cloud = posed.bake()
     job.progress(3, 3)
-    mesh = replace(binding.mesh, vertices=inputs.mesh.vertices)
-    return RiggingResult(cloud, replace(binding, mesh=mesh))
+    return RiggingResult(cloud, binding.resting(inputs.mesh.vertices))

@@ -1,0 +1,47 @@
+"""`splatwright bind`: hangs a splat file on a mesh, and poses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backend.cli.options import PATH, quiet_option, settings_option
+from backend.cli.progress import display
+from backend.cli.terminal import print_json, say
+
+EPILOG = """\b
+Examples:
+  splatwright bind fox.ply fox.obj -o bound.safetensors                    splats and binding in one file
+  splatwright bind fox.ply fox.obj --pose jump.obj -o jump.ply             the splats as the moved mesh takes them
+  splatwright bind bound.safetensors jump.obj --method apply_pose -o jump.ply
+
+\b
+The mesh must stand where the splats stand. A posed mesh is the same mesh with its vertices moved: as many of
+them, in the same order.
+"""
+
+
+@click.command(short_help="Let splats follow a mesh.", epilog=EPILOG)
+@click.argument("splats", type=PATH)
+@click.argument("mesh", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="A .ply of the splats, or .safetensors with the binding."
+)
+@click.option("--pose", type=PATH, help="The mesh after it was moved; the splats are written in that pose.")
+@click.option("--method", default="bind", show_default=True, help="What to do; see 'splatwright methods'.")
+@settings_option
+@quiet_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the result.")
+def bind(splats: Path, mesh: Path, output: Path, quiet: bool, as_json: bool, **wishes: Any) -> None:
+    """Hang the file SPLATS on the mesh file MESH, so that splats follow it."""
+    from backend.jobs.method_files import BindRequest, bind_file
+    from backend.jobs.running import RunningJob
+
+    with display(quiet=quiet or as_json) as screen:
+        report = bind_file(BindRequest(splats, mesh, output, **wishes), RunningJob(screen))
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        say(f"{report.bound:,} of {report.splats:,} splats follow the mesh, written to {report.output}.")

@@ -1,0 +1,51 @@
+"""`splatwright mesh`: a mesh of a splat file's surface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backend.cli.options import PATH, device_option, quiet_option, set_threads, settings_option, threads_option
+from backend.cli.progress import display
+from backend.cli.terminal import duration_in_words, print_json, say
+
+EPILOG = """\b
+Examples:
+  splatwright mesh scene.ply -o scene.glb --report scene.json
+  splatwright mesh scene.ply -o scene.obj --capture photos/      look from where the photos were taken
+  splatwright mesh scene.ply -o scene.ply --set resolution=300 --set faces=none
+
+\b
+The mesh has colours at its vertices and stands where the splats stand, with the same axes. Without
+--capture the splats are looked at from all around, which suits objects better than rooms.
+"""
+
+
+@click.command(short_help="A coloured mesh of a splat file.", epilog=EPILOG)
+@click.argument("splats", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="The mesh file to write (.glb, .obj or .ply).")
+@click.option("--report", type=PATH, help="Write vertices, faces, components, watertight, seconds to this JSON file.")
+@click.option("--method", default="tsdf", show_default=True, help="How to make it; see 'splatwright methods'.")
+@click.option("--capture", type=PATH, help="The capture that the splats were trained on.")
+@settings_option
+@device_option
+@threads_option
+@quiet_option
+@click.option("--json", "as_json", is_flag=True, help="Print the report, too.")
+def mesh(splats: Path, output: Path, threads: int | None, quiet: bool, as_json: bool, **wishes: Any) -> None:
+    """Make a mesh of the surface that the file SPLATS shows."""
+    from backend.jobs.method_files import MeshRequest, mesh_file
+    from backend.jobs.running import RunningJob
+
+    set_threads(threads)
+    with display(quiet=quiet or as_json) as screen:
+        report = mesh_file(MeshRequest(splats, output, **wishes), RunningJob(screen))
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        pieces = "one piece" if report.components == 1 else f"{report.components:,} pieces"
+        closed = "closed" if report.watertight else "open"
+        say(f"{report.vertices:,} vertices, {report.faces:,} triangles, {pieces}, {closed}.")
+        say(f"Made in {duration_in_words(report.seconds)}, written to {report.output}.")

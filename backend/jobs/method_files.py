@@ -1,0 +1,177 @@
+"""Methods that are no trainings, from files to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from backend.captures import load_capture
+from backend.captures.photos import undistorted_camera
+from backend.editing.box import Box
+from backend.editing.inputs import EditingInputs
+from backend.jobs.bindings import checked_binding
+from backend.jobs.device import DeviceChoice, choose_device
+from backend.jobs.meshing_views import meshed_part
+from backend.jobs.report import Stopwatch
+from backend.jobs.running import RunningJob
+from backend.jobs.settings import chosen_settings
+from backend.meshing.inputs import MeshingInputs
+from backend.methods import registry
+from backend.methods.registry import Method
+from backend.rigging.binding import Binding
+from backend.rigging.bound import BoundRepresentation
+from backend.rigging.inputs import RiggingInputs
+from backend.splats.cloud import SplatCloud
+from backend.splats.io import read_splats, refuse_unwritable_name, write_splats
+from backend.splats.io.atomic import write_bytes
+from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
+from backend.splats.representation import CloudRepresentation
+from backend.store.payload import arrays_to_cloud, binding_of, cloud_to_arrays, read_arrays, with_binding, write_arrays
+from shared_protocol.errors import UserError
+
+BOUND = ".safetensors"  # splats together with what they are bound to
+Settings = Mapping[str, object]  # text as typed, or values
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    method: str
+    splats: Path
+    output: Path
+    box: np.ndarray | None = None  # [4, 4] asset_from_box
+    settings: Settings = field(default_factory=dict)
+
+
+class EditReport(msgspec.Struct, frozen=True, kw_only=True):
+    output: str
+    splats: int
+    splats_before: int
+
+
+@dataclass(frozen=True)
+class MeshRequest:
+    splats: Path
+    output: Path
+    report: Path | None = None
+    method: str = "tsdf"
+    capture: Path | None = None  # look from where these photos were taken; None = from all around
+    settings: Settings = field(default_factory=dict)
+    device: DeviceChoice = "auto"
+
+
+class MeshReport(msgspec.Struct, frozen=True, kw_only=True):
+    output: str
+    vertices: int
+    faces: int
+    components: int  # pieces that hang together
+    watertight: bool
+    seconds: float
+    views: int  # the splats were looked at from
+    voxel: float  # edge length in the splats' units
+    device: str
+    method: str
+    settings: dict[str, object]
+
+
+@dataclass(frozen=True)
+class BindRequest:
+    splats: Path  # or, with what it is bound to, a file that this wrote before
+    mesh: Path
+    output: Path  # .safetensors keeps the binding; .ply holds the splats alone
+    method: str = "bind"
+    pose: Path | None = None  # the same mesh, moved: the splats follow it
+    settings: Settings = field(default_factory=dict)
+
+
+class BindReport(msgspec.Struct, frozen=True, kw_only=True):
+    output: str
+    splats: int
+    bound: int  # the others stay where they are
+    vertices: int
+
+
+def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
+    """Raises UserError for what the user can mend; then nothing is written."""
+    method, settings = _method("editing", request.method, request.settings)
+    refuse_unwritable_name(request.output)
+    cloud = read_splats(request.splats)
+    job.stage(method.label)
+    box = None if request.box is None else Box(request.box)
+    result = method.run(settings, EditingInputs(cloud, box), job)
+    write_splats(request.output, result.cloud)
+    return EditReport(output=str(request.output), splats=len(result.cloud), splats_before=len(cloud))
+
+
+def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
+    """Raises UserError for what the user can mend; then nothing is written."""
+    watch = Stopwatch()
+    method, settings = _method("meshing", request.method, request.settings)
+    refuse_unwritable_mesh_name(request.output)
+    device = choose_device(request.device)
+    cloud = read_splats(request.splats)
+    views = () if request.capture is None else load_capture(request.capture).train_views
+    cameras = tuple(undistorted_camera(view) for view in views)
+    job.stage(method.label)
+    inputs = MeshingInputs(CloudRepresentation(cloud, device), meshed_part(cloud, cameras), cameras, device)
+    result = method.run(settings, inputs, job)
+    mesh = result.mesh
+    write_mesh(request.output, mesh)
+    report = MeshReport(
+        output=str(request.output),
+        vertices=len(mesh.vertices),
+        faces=len(mesh.faces),
+        components=int(mesh.pieces().max()) + 1,
+        watertight=mesh.is_watertight,
+        seconds=watch.seconds(),
+        views=result.views,
+        voxel=result.voxel,
+        device=device,
+        method=method.id,
+        settings=msgspec.to_builtins(settings),
+    )
+    if request.report is not None:
+        write_bytes(request.report, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    return report
+
+
+def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
+    """Raises UserError for what the user can mend; then nothing is written."""
+    method, settings = _method("rigging", request.method, request.settings)
+    if request.output.suffix.lower() != BOUND:
+        refuse_unwritable_name(request.output)
+    cloud, known = _read_bound(request.splats)
+    mesh = read_mesh(request.mesh)
+    posed = None if request.pose is None else read_mesh(request.pose)
+    job.stage(method.label)
+    result = method.run(settings, RiggingInputs(cloud, mesh, known), job)
+    made, binding = result.cloud, result.binding
+    if posed is not None:
+        made = BoundRepresentation(made, binding, "cpu").posed(posed.vertices).bake()
+        binding = binding.resting(posed.vertices)
+    if request.output.suffix.lower() == BOUND:
+        write_arrays(request.output, with_binding(cloud_to_arrays(made), binding.to_arrays()))
+    else:
+        write_splats(request.output, made)
+    bound = int((binding.faces >= 0).sum())
+    return BindReport(output=str(request.output), splats=len(made), bound=bound, vertices=len(binding.mesh.vertices))
+
+
+def _method(category: str, identifier: str, given: Settings) -> tuple[Method, msgspec.Struct]:
+    method = registry.find(identifier)
+    if method.category != category:
+        others = ", ".join(m.id for m in registry.all_methods() if m.category == category)
+        message = f"The method '{identifier}' is one of {method.category} and not of {category}."
+        raise UserError("bad_input", message, f"Methods of {category}: {others}.")
+    return method, chosen_settings(method, given)
+
+
+def _read_bound(path: Path) -> tuple[SplatCloud, Binding | None]:
+    if path.suffix.lower() != BOUND:
+        return read_splats(path), None
+    arrays = read_arrays(path)
+    binding = binding_of(arrays)
+    return arrays_to_cloud(arrays, path), checked_binding(binding, str(path)) if binding else None
