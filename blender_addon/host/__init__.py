@@ -11,6 +11,8 @@ def _rooms() -> tuple[ModuleType, ...]:
         backend_life,
         bindings,
         capture_properties,
+        copies,
+        final_render,
         held_versions,
         objects,
         preferences,
@@ -27,7 +29,9 @@ def _rooms() -> tuple[ModuleType, ...]:
         versions,
         bindings,
         held_versions,
+        copies,
         viewport,
+        final_render,
         backend_life,
     )
 

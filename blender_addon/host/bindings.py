@@ -53,6 +53,8 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
         return
     scene: Any = depsgraph.scene
     for object in objects.splat_objects(scene.original):
+        if may_follow(object):
+            versions.want(object.splatwright.asset)  # type: ignore[attr-defined]
         mesh = driver_of(object)
         if mesh is None or object.name not in depsgraph.objects:
             _bound.pop(object.session_uid, None)
@@ -66,13 +68,19 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
 
 
 def driver_of(object: bpy.types.Object) -> bpy.types.Object | None:
-    """The mesh that the object follows: its version must be bound. None = it stands still."""
+    """The mesh that the object follows: its version must be bound. None = it stands still. Any thread."""
     properties: Any = object.splatwright  # type: ignore[attr-defined]
-    if properties.mesh is None or properties.asset not in current.session().assets:
+    if not may_follow(object):
         return None
     version = objects.shown_version(object) or current.session().assets[properties.asset].head
     info = versions.find(properties.asset, version)
     return properties.mesh if info is not None and info.bound_vertices else None
+
+
+def may_follow(object: bpy.types.Object) -> bool:
+    """Whether the object has a mesh to follow, if its version is bound, which `versions` knows."""
+    properties: Any = object.splatwright  # type: ignore[attr-defined]
+    return properties.mesh is not None and properties.asset in current.session().assets
 
 
 def pose_for_render(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, link: BackendLink) -> str:

@@ -81,6 +81,16 @@ def show_version(asset: str, version: str, label: str) -> None:
         push_undo(label)
 
 
+def replace(asset: str, version: str, found: things.AssetInfo) -> None:
+    """Objects of an asset that is not here show the same splats as the backend has them now; one undo step."""
+    for item in objects_of(asset):
+        properties = item.splatwright  # type: ignore[attr-defined]
+        if properties.version == version:
+            properties.asset, properties.version, properties.name = found.asset, found.head, found.name
+    update_bounds(found)
+    push_undo(f"Locate {found.name}")
+
+
 def push_undo(label: str) -> None:
     """One step in Blender's undo stack; nothing where there is none, as in the middle of another operator."""
     context: Any = bpy.context

@@ -82,6 +82,15 @@ class SplatwrightPreferences(bpy.types.AddonPreferences):
         name="A job when Blender ends", items=_AT_END, default="finish", description="What becomes of a running job"
     )
 
+    keep_copies: bpy.props.BoolProperty(
+        name="Copies beside the .blend",
+        description="On saving, keep a copy of the splats that a file shows beside it, so that it finds them elsewhere",
+        default=True,
+    )
+    largest_copy: bpy.props.IntProperty(
+        name="Up to", description="Larger splats are copied only when asked for", default=100, min=1, soft_max=2000
+    )
+
     def draw(self, _context: Any) -> None:
         layout: Any = self.layout
         layout.use_property_split = True
@@ -97,6 +106,11 @@ class SplatwrightPreferences(bpy.types.AddonPreferences):
         draw_life(layout)
         if self.mode == "local":
             self._draw_environment(layout)
+        row = layout.row(heading="Copies beside the .blend")
+        row.prop(self, "keep_copies", text="")
+        part = row.row()
+        part.active = self.keep_copies
+        part.prop(self, "largest_copy", text="Up to (MB)")
 
     def _draw_environment(self, layout: Any) -> None:
         from . import backend_life, current
@@ -144,6 +158,13 @@ def settings() -> BackendSettings:
     for name in backend_settings.PATHS:
         values[name] = bpy.path.abspath(values[name]) if "://" not in values[name] else values[name]
     return BackendSettings(**values)
+
+
+def largest_copy() -> int:
+    """How many bytes the splats may take that are copied beside a .blend when it is saved; 0 = none are."""
+    addon = _addons().get(ROOT)
+    chosen: Any = addon.preferences if addon is not None else None
+    return 10**6 * chosen.largest_copy if chosen is not None and chosen.keep_copies else 0
 
 
 def _addons() -> Any:

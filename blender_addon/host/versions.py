@@ -20,6 +20,12 @@ def of(asset: str) -> tuple[things.VersionInfo, ...]:
     return _versions.get(asset, ())
 
 
+def want(asset: str) -> None:
+    """Asks for them unless they are known: an object may show an asset that nobody has looked at yet."""
+    if asset not in _versions:
+        _ask(asset)
+
+
 def find(asset: str, version: str) -> things.VersionInfo | None:
     return next((info for info in of(asset) if info.version == version), None)
 

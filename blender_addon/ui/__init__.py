@@ -14,6 +14,8 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_backend,
         operators_capture,
         operators_methods,
+        operators_objects,
+        operators_render,
         operators_train,
         panels,
         settings_panel,
@@ -27,6 +29,8 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_train,
         operators_methods,
         operators_assets,
+        operators_objects,
+        operators_render,
         settings_panel,
         panels,
     )
