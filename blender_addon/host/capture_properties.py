@@ -167,6 +167,7 @@ class CaptureProperties(bpy.types.PropertyGroup):
         description="Where the pictures are put; // is the folder of the .blend file",
         default="//splatwright_capture",
         subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     existing: _choice(  # type: ignore[valid-type]
         "If There Is One",

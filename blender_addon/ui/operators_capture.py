@@ -37,7 +37,10 @@ class SPLATWRIGHT_OT_capture_scene(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     folder: bpy.props.StringProperty(
-        name="Folder", description="Where the pictures are put; empty: the scene's choice", subtype="DIR_PATH"
+        name="Folder",
+        description="Where the pictures are put; empty: the scene's choice",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     existing: bpy.props.StringProperty(
         name="If There Is One", description="KEEP, REPLACE or EXTEND an earlier capture; empty: the scene's choice"
@@ -171,7 +174,12 @@ class SPLATWRIGHT_OT_pick_capture_folder(bpy.types.Operator):
     bl_description = "A folder of photos, with or without camera poses (COLMAP, transforms.json, LLFF)"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: bpy.props.StringProperty(name="Folder", description="The folder of photos", subtype="DIR_PATH")
+    directory: bpy.props.StringProperty(
+        name="Folder",
+        description="The folder of photos",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     def invoke(self, context: Any, event: bpy.types.Event) -> set[Any]:
@@ -193,10 +201,18 @@ class SPLATWRIGHT_OT_pick_photos(bpy.types.Operator):
     bl_description = "Photos of one scene; the backend finds out where they were taken"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: bpy.props.StringProperty(name="Folder", description="Where the photos lie", subtype="DIR_PATH")
+    directory: bpy.props.StringProperty(
+        name="Folder",
+        description="Where the photos lie",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement)
     folder: bpy.props.StringProperty(
-        name="Capture Folder", description="Where a capture is made of them; empty: beside them", subtype="DIR_PATH"
+        name="Capture Folder",
+        description="Where a capture is made of them; empty: beside them",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
@@ -227,7 +243,10 @@ class SPLATWRIGHT_OT_import_capture_cameras(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     capture: bpy.props.StringProperty(
-        name="Capture", description="A capture folder; empty: the scene's", subtype="DIR_PATH"
+        name="Capture",
+        description="A capture folder; empty: the scene's",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     splats: bpy.props.StringProperty(
         name="Splats", description="The splat object that the cameras move with; empty: the active one, or none"
