@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,10 +24,18 @@ TOKEN = "5" * 64
 class Serving:
     """A server on a thread of this process."""
 
-    def __init__(self, workspace: Path, *, address: Address | None = None, keys: KeyFolder | None = None, **desk: int):
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        address: Address | None = None,
+        keys: KeyFolder | None = None,
+        allowed: Sequence[Path] = (),
+        **desk: int,
+    ):
         keys = keys or KeyFolder(workspace.parent / "keys")
         self.sockets = listen(address or Address(), token=TOKEN, keys=keys)
-        self.server = Server()
+        self.server = Server(allowed=allowed)
         self.desk = FakeDesk(workspace, self.server.on_event, **desk)
         self.target = Target(
             control=self.sockets.address.endpoint(self.sockets.address.control_port),

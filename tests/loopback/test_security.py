@@ -22,10 +22,15 @@ from shared_protocol.messages import (
     BULK_FRAME_BYTES,
     CONTROL_FRAME_BYTES,
     AllowFolder,
+    AssetList,
     Done,
+    ExportFile,
     Failed,
     Hello,
+    ImportFile,
+    JobAccepted,
     ListJobs,
+    ListViews,
     Train,
 )
 from shared_protocol.remote import Backend
@@ -207,9 +212,10 @@ def test_an_address_that_others_reach_is_refused_without_keys(keys: KeyFolder) -
 
 @pytest.fixture
 def guarded(serve: Callable[..., Serving], keys: KeyFolder, tmp_path: Path) -> Serving:
-    """A backend that only lets keys in; the key of "laptop" is in laptop.key."""
+    """A backend that only lets keys in, and in "given" its clients; the key of "laptop" is in laptop.key."""
     keys.make("laptop", tmp_path / "laptop.key")
-    serving = serve(address=Address("0.0.0.0", 0, 0), keys=keys)
+    (tmp_path / "given").mkdir()
+    serving = serve(address=Address("0.0.0.0", 0, 0), keys=keys, allowed=[tmp_path / "given"])
     ports = serving.sockets.address
     serving.target = msgspec.structs.replace(
         remote_target("127.0.0.1:1", tmp_path / "laptop.key"),
@@ -292,6 +298,48 @@ def test_a_remote_client_picks_no_folders(guarded: Serving, tmp_path: Path) -> N
             with pytest.raises(UserError, match="may not use") as raised:
                 backend.request(AllowFolder(path=path), Done)
             assert raised.value.kind == "refused"
+
+
+def test_a_remote_client_uses_the_folders_given_at_the_start_and_the_workspace(
+    guarded: Serving, tmp_path: Path
+) -> None:
+    given = tmp_path / "given"
+    (given / "out").symlink_to(tmp_path)
+    (guarded.desk.workspace / "inside").mkdir()
+    with connect_to(lambda: guarded.target, timeout_s=15) as backend:
+        for path in (given, guarded.desk.workspace / "inside"):
+            backend.request(AllowFolder(path=str(path)), Done)
+            backend.request(Train(name="a", capture=FolderCapture(path=str(path))), JobAccepted)
+        for path in (given / "out", given / "..", tmp_path / "given too"):
+            with pytest.raises(UserError, match="may not use"):
+                backend.request(Train(name="a", capture=FolderCapture(path=str(path))), JobAccepted)
+    assert len(guarded.desk.trained) == 2
+
+
+def test_no_request_reads_or_writes_through_a_link_that_leads_out(
+    serving: Serving, backend: Backend, tmp_path: Path
+) -> None:
+    picked, other = tmp_path / "picked", tmp_path / "other"
+    picked.mkdir()
+    other.mkdir()
+    (picked / "own.ply").write_bytes(b"own")
+    (other / "secret.ply").write_bytes(b"secret")
+    (picked / "read.ply").symlink_to(other / "secret.ply")
+    (picked / "write.ply").symlink_to(other / "new.ply")
+    backend.request(AllowFolder(path=str(picked)), Done)
+    (asset,) = backend.request(ImportFile(path=str(picked / "own.ply")), AssetList).assets
+    backend.request(ExportFile(asset=asset.asset, version="v1", path=str(picked / "copy.ply")), Done)
+    for path in (picked / "read.ply", picked / "write.ply", picked / ".." / "other" / "secret.ply"):
+        for request in (
+            ImportFile(path=str(path)),
+            ExportFile(asset=asset.asset, version="v1", path=str(path)),
+            ListViews(capture=FolderCapture(path=str(path))),
+        ):
+            with pytest.raises(UserError) as raised:
+                backend.request(request, Done)
+            assert raised.value.kind == "refused", request
+    assert [path.name for path in other.iterdir()] == ["secret.ply"]
+    assert (other / "secret.ply").read_bytes() == b"secret" and len(backend.assets()) == 1
 
 
 def test_what_the_backend_says_without_a_hello_is_small(serving: Serving) -> None:
