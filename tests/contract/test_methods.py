@@ -10,16 +10,26 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from backend.captures.capture import PointCloud
 from backend.captures.load import load_capture
 from backend.captures.made_capture import make_capture
 from backend.captures.photos import read_photos
+from backend.editing.box import Box
+from backend.editing.inputs import EditingInputs
+from backend.meshing.inputs import MeshingInputs
 from backend.methods import registry
 from backend.methods.job import Cancelled, QuietJob
 from backend.methods.registry import Method
+from backend.rigging.binding import bind_to_mesh
+from backend.rigging.inputs import RiggingInputs
+from backend.splats.bounds import robust_bounds
+from backend.splats.representation import CloudRepresentation
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.training.inputs import TrainingInputs
 from backend.training.plan import TrainingPlan
+from tests.made_splats import sphere, with_shine
 
 STEPS = 30
 METHODS = registry.all_methods()
@@ -28,7 +38,8 @@ METHODS = registry.all_methods()
 class RecordingJob(QuietJob):
     """Remembers what it was told; cancels or stops early after `ends_after` steps."""
 
-    def __init__(self, folder: Path | None = None, *, cancels_after: int = 0, stops_after: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, *, cancels_after: int | None = 0, stops_after: int = 0) -> None:
+        """cancels_after: None = at the first report; 0 = never."""
         self.folder = folder
         self.cancels_after, self.stops_after = cancels_after, stops_after
         self.heard: list[tuple[int, int, dict[str, float]]] = []
@@ -36,7 +47,7 @@ class RecordingJob(QuietJob):
 
     def progress(self, step: int, steps: int, **figures: float) -> None:
         self.heard.append((step, steps, figures))
-        if step == self.cancels_after:
+        if self.cancels_after is None or step == self.cancels_after:
             raise Cancelled
         self.stop_early = step == self.stops_after
 
@@ -55,24 +66,68 @@ def training_inputs(tmp_path_factory: pytest.TempPathFactory) -> TrainingInputs:
     return TrainingInputs(photos[0], photos[1], capture.points, plan)
 
 
+@pytest.fixture(scope="module")
+def inputs_by_category(training_inputs: TrainingInputs) -> dict[str, Any]:
+    """A new category of methods needs a line here."""
+    cloud = with_shine(sphere(1.0, 600), 1)
+    bounds = robust_bounds(cloud)
+    assert bounds is not None
+    mesh = _octahedron()
+    return {
+        "training": training_inputs,
+        "editing": EditingInputs(cloud, Box.between(np.array([-1.0, -1, 0]), np.array([1.0, 1, 2]))),
+        "meshing": MeshingInputs(CloudRepresentation(cloud, "cpu"), bounds),
+        "rigging": RiggingInputs(cloud, mesh, bind_to_mesh(cloud, mesh, distance=9.0)),
+    }
+
+
 @pytest.fixture
-def inputs_of(training_inputs: TrainingInputs) -> Iterator[Callable[[Method], Any]]:
-    by_category = {"training": training_inputs}
-    before = copy.deepcopy(by_category)
-    yield lambda method: by_category[method.category]
-    for category, inputs in by_category.items():
+def inputs_of(inputs_by_category: dict[str, Any]) -> Iterator[Callable[[Method], Any]]:
+    before = copy.deepcopy(inputs_by_category)
+    yield lambda method: inputs_by_category[method.category]
+    for category, inputs in inputs_by_category.items():
         assert _same(inputs, before[category]), f"a {category} method changed its input"
 
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.id)
+every_training = pytest.mark.parametrize(
+    "method", [method for method in METHODS if method.category == "training"], ids=lambda method: method.id
+)
 
 
-def test_the_registry_finds_the_training_methods() -> None:
-    assert {"default", "mcmc"} <= {method.id for method in METHODS if method.category == "training"}
+def test_the_registry_finds_the_methods_of_every_kind() -> None:
+    found = {(method.category, method.id) for method in METHODS}
+    assert {("training", "default"), ("training", "mcmc"), ("editing", "crop"), ("meshing", "tsdf")} <= found
+    assert {("rigging", "bind"), ("rigging", "apply_pose")} <= found
 
 
 @every_method
-def test_runs_on_its_defaults_and_reports_every_step(method: Method, inputs_of: Callable[[Method], Any]) -> None:
+def test_runs_on_its_defaults_and_reports_progress_to_the_end(
+    method: Method, inputs_of: Callable[[Method], Any]
+) -> None:
+    job = RecordingJob()
+    assert method.run(method.settings_type(), inputs_of(method), job) is not None
+    steps = [step for step, _, _ in job.heard]
+    assert steps == sorted(steps) and job.heard[-1][0] == job.heard[-1][1] > 0
+    assert len({of for _, of, _ in job.heard}) == 1
+
+
+@every_method
+def test_cancelled_leaves_at_once(method: Method, inputs_of: Callable[[Method], Any], tmp_path: Path) -> None:
+    job = RecordingJob(tmp_path, cancels_after=None)
+    with pytest.raises(Cancelled):
+        method.run(method.settings_type(), inputs_of(method), job)
+    assert len(job.heard) == 1
+
+
+@every_method
+def test_the_same_input_gives_the_same_result(method: Method, inputs_of: Callable[[Method], Any]) -> None:
+    one, two = (method.run(method.settings_type(), inputs_of(method), QuietJob()) for _ in range(2))
+    assert _same(one, two)
+
+
+@every_training
+def test_a_training_learns_in_every_step(method: Method, inputs_of: Callable[[Method], Any]) -> None:
     inputs, job = inputs_of(method), RecordingJob()
 
     result = method.run(method.settings_type(), inputs, job)
@@ -88,7 +143,7 @@ def test_runs_on_its_defaults_and_reports_every_step(method: Method, inputs_of: 
     assert last < first, "nothing was learned"
 
 
-@every_method
+@every_training
 def test_cancelled_leaves_at_once_with_a_checkpoint(
     method: Method, inputs_of: Callable[[Method], Any], tmp_path: Path
 ) -> None:
@@ -99,7 +154,7 @@ def test_cancelled_leaves_at_once_with_a_checkpoint(
     assert (tmp_path / "step_00000004.json").is_file()
 
 
-@every_method
+@every_training
 def test_stopped_early_returns_what_there_is(method: Method, inputs_of: Callable[[Method], Any]) -> None:
     job = RecordingJob(stops_after=5)
     result = method.run(method.settings_type(), inputs_of(method), job)
@@ -108,7 +163,7 @@ def test_stopped_early_returns_what_there_is(method: Method, inputs_of: Callable
     assert len(result.cloud) > 0
 
 
-@every_method
+@every_training
 def test_the_same_seed_gives_the_same_result(method: Method, inputs_of: Callable[[Method], Any]) -> None:
     settings = method.settings_type(seed=7)
     one, two = (method.run(settings, inputs_of(method), QuietJob()).cloud for _ in range(2))
@@ -124,7 +179,7 @@ def test_settings_survive_json(method: Method) -> None:
         if setting.kind == "boolean":
             changed[setting.name] = not setting.default
         elif setting.kind == "integer":
-            changed[setting.name] = (setting.default or 1) + 1
+            changed[setting.name] = int(setting.default or setting.minimum or 1) + 1
         elif setting.kind == "number":
             changed[setting.name] = min((setting.default or 0.1) * 1.01, setting.maximum or float("inf"))
         elif setting.kind == "choice":
@@ -133,12 +188,26 @@ def test_settings_survive_json(method: Method) -> None:
         assert msgspec.json.decode(msgspec.json.encode(settings), type=method.settings_type) == settings
 
 
+def _octahedron() -> TriangleMesh:
+    corners = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)
+    faces = [[a, b, 2] for a, b in ((0, 1), (1, 3), (3, 4), (4, 0))] + [
+        [b, a, 5] for a, b in ((0, 1), (1, 3), (3, 4), (4, 0))
+    ]
+    return TriangleMesh(corners, np.array(faces, np.int32))
+
+
 def _same(one: Any, two: Any) -> bool:
     """Equal to the last bit, through dataclasses, lists and arrays."""
     if isinstance(one, np.ndarray):
         return one.shape == two.shape and one.tobytes() == two.tobytes()
     if isinstance(one, (list, tuple)):
         return len(one) == len(two) and all(_same(a, b) for a, b in zip(one, two, strict=True))
+    if isinstance(one, torch.Tensor):
+        return _same(one.numpy(), two.numpy())
+    if isinstance(one, CloudRepresentation):
+        return _same(vars(one), vars(two))
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
     if hasattr(one, "__dataclass_fields__"):
         return all(_same(getattr(one, name), getattr(two, name)) for name in one.__dataclass_fields__)
     return one == two
