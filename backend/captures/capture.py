@@ -47,6 +47,7 @@ class Capture:
     points: PointCloud | None = None
     has_own_test_split: bool = False
     warnings: tuple[str, ...] = ()
+    up: tuple[float, float, float] | None = None  # unit vector, where the files say it
 
     @property
     def views(self) -> tuple[View, ...]:

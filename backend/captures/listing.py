@@ -67,6 +67,7 @@ class Listing:
     has_own_test_split: bool = False
     points: PointCloud | None = None
     warnings: tuple[str, ...] = ()
+    up: tuple[float, float, float] | None = None  # unit vector, where the file says it
 
 
 def _focal(size: int, angle: float | None) -> float | None:

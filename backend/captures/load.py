@@ -56,7 +56,16 @@ def load_capture(folder: Path, *, strict: bool = False) -> Capture:
         warnings.append(f"{len(repeated)} images are listed twice; the first entry counts: {_names(repeated)}.")
     if masks.missing:
         warnings.append(f"{len(masks.missing)} masks listed in {source} are missing: {_names(masks.missing)}.")
-    return Capture(folder, listing.dialect, train, test, listing.points, listing.has_own_test_split, tuple(warnings))
+    return Capture(
+        folder,
+        listing.dialect,
+        train,
+        test,
+        listing.points,
+        listing.has_own_test_split,
+        tuple(warnings),
+        listing.up,
+    )
 
 
 def has_poses(folder: Path) -> bool:

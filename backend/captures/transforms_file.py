@@ -19,6 +19,8 @@ PINHOLE_MODELS = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENC
 # OpenGL's camera looks along -z with y up; OpenCV's along +z with y down.
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
+Z_UP = (0.0, 0.0, 1.0)  # Blender's world, which its captures are written in as it is
+
 
 class _LensFields(msgspec.Struct):
     w: float | None = None
@@ -48,6 +50,7 @@ class _Frame(_LensFields, kw_only=True):
 class _TransformsFile(_LensFields, kw_only=True):
     frames: list[_Frame]
     ply_file_path: str | None = None
+    splatwright_world: str | None = None
 
 
 def is_transforms_capture(folder: Path) -> bool:
@@ -77,7 +80,8 @@ def read_transforms(folder: Path, files: CaptureFiles) -> Listing:
             points = read_points(found)
         else:
             warnings = (f"The point cloud {train.ply_file_path} named in {train_path.name} is missing.",)
-    return Listing("transforms", tuple(images), test_path is not None, points, warnings)
+    up = Z_UP if train.splatwright_world == "blender" else None
+    return Listing("transforms", tuple(images), test_path is not None, points, warnings, up)
 
 
 def _decode(path: Path) -> _TransformsFile:

@@ -13,7 +13,12 @@ _UNKNOWN = (0.0, 0.0, 0.0)
 
 
 def upward(capture: Capture) -> tuple[float, float, float]:
-    """The mean upward direction of the cameras, a unit vector in the capture's frame; zeros when there is none."""
+    """What the capture's files say is up, else the mean upward direction of its cameras; zeros when there is none.
+
+    A unit vector in the capture's frame.
+    """
+    if capture.up is not None:
+        return capture.up
     if not capture.views:
         return _UNKNOWN
     mean = -np.mean([view.camera.camera_from_world[1, :3] for view in capture.views], axis=0)  # image y is down

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from backend.captures import load_capture
+from backend.jobs.upright import upward
 from backend.splats.io.mesh_files import read_mesh
 from blender_addon.core import camera as cameras
 from blender_addon.core import capture_file
@@ -61,6 +63,24 @@ def test_the_file_says_that_its_world_is_blenders(tmp_path: Path) -> None:
     assert json.loads((folder / "transforms.json").read_text())["splatwright_world"] == "blender"
     assert capture_file.is_from_blender(folder)
     assert not capture_file.is_from_blender(tmp_path)
+
+
+def test_up_is_blenders_however_the_cameras_are_held(tmp_path: Path) -> None:
+    place = CaptureFolder(tmp_path / "scene", "KEEP")
+    pictures = take(place)
+    lying = np.array([[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])  # rolled by a quarter turn
+    rolled = [
+        Picture(
+            picture.file_path,
+            cameras.view_camera(
+                LENS, FRAME, cameras.world_from_blender_camera(picture.camera.camera_from_world) @ lying
+            ),
+        )
+        for picture in pictures
+    ]
+    capture = load_capture(place.finish(rolled))
+    assert capture.up == upward(capture) == (0, 0, 1)
+    assert upward(replace(capture, up=None)) != (0, 0, 1)
 
 
 def test_a_capture_is_no_capture_until_it_is_whole(tmp_path: Path) -> None:
