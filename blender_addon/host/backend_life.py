@@ -77,11 +77,17 @@ def connect(timeout_s: float, chosen: BackendSettings | None = None) -> BackendL
             lambda: current.session().is_connected or current.session().life.state in _AT_REST, timeout_s
         )
     current.wait_until(lambda: current.session().is_listed or not current.session().is_connected, _LISTS_S)
-    link, life = current.link(), current.session().life
+    link = current.link()
     if link is None:
-        fix = life.button.operator if life.button is not None else ""
-        raise errors.UserError("connection", life.sentence, "Look into the backend's log.", fix)
+        raise _no_connection(timeout_s)
     return link
+
+
+def _no_connection(waited_s: float) -> errors.UserError:
+    life = current.session().life
+    message = life.sentence if life.state in _AT_REST else f"The backend did not answer within {waited_s:.0f} s."
+    hint = "The backend's log says more." if life.mode == "local" else "Look at the preferences."
+    return errors.UserError("connection", message, hint, life.button.operator if life.button is not None else "")
 
 
 def stop(wait_s: float = 0.0) -> None:
@@ -153,7 +159,6 @@ def _watch(event: events.Event) -> None:
         if _process is not None:  # it speaks another version than we do
             _process, _ending = None, _process
             _ending.stop()
-        survey()
 
 
 # ---- the private environment
@@ -171,9 +176,13 @@ def survey() -> None:
 def plan_for(chosen: BackendSettings) -> tuple[install_plan.Plan, pythons.FoundPython]:
     """What an installation would do, before the user agrees to it. Raises UserError when no Python can be used."""
     python = pythons.find_python(chosen.python, avoid=[Path(bpy.utils.resource_path("LOCAL"))])
-    source = install_plan.Source(chosen.wheel or packed_wheel(), chosen.index, chosen.extra_index, version())
     system = paths.system_of(sys.platform)
-    return install_plan.make_plan(python.path, places(), source, system, cuda=_wants_cuda(chosen)), python
+    return install_plan.make_plan(python.path, places(), source(chosen), system, cuda=_wants_cuda(chosen)), python
+
+
+def source(chosen: BackendSettings) -> install_plan.Source:
+    """Where the backend's package and those that it needs come from."""
+    return install_plan.Source(chosen.wheel or packed_wheel(), chosen.index, chosen.extra_index, version())
 
 
 def install(chosen: BackendSettings) -> None:

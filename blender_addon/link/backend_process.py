@@ -97,7 +97,7 @@ class BackendProcess:
             if self._unwanted.is_set():
                 return None
             self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._log_file.exists():
+            with contextlib.suppress(OSError):  # there is none, or on Windows somebody looks at it
                 os.replace(self._log_file, self._log_file.with_suffix(".previous.log"))
             return self._popen()
 

@@ -175,11 +175,9 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
         )
 
     def _source(self) -> str:
-        wanted = self._chosen()
-        indexes = (
-            " and ".join(filter(None, (wanted.index, wanted.extra_index))) or "the index that pip is configured for"
-        )
-        return f"{wanted.wheel}, and the packages it needs from {indexes}" if wanted.wheel else indexes
+        source = backend_life.source(self._chosen())
+        indexes = " and ".join(filter(None, (source.index, source.extra_index))) or "pip's configured index"
+        return f"{source.wheel}, and the packages it needs from {indexes}" if source.wheel else indexes
 
 
 class InstallBackend(_Installing, bpy.types.Operator):
