@@ -1,0 +1,116 @@
+"""Edit, mesh and bind from the command line: results, reports, and sentences for what cannot work."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.captures.made_capture import make_capture
+from backend.cli.command import run
+from backend.splats.io import read_splats, write_splats
+from backend.splats.io.mesh_files import read_mesh, write_mesh
+from backend.splats.triangle_mesh import TriangleMesh
+from tests.made_splats import sphere, with_shine
+
+CLOUD = with_shine(sphere(1.0, 1500), 1)
+
+
+@pytest.fixture
+def ball(tmp_path: Path) -> Path:
+    write_splats(tmp_path / "ball.ply", CLOUD)
+    return tmp_path / "ball.ply"
+
+
+@pytest.fixture
+def shape(tmp_path: Path) -> TriangleMesh:
+    made = trimesh.creation.icosphere(subdivisions=2, radius=1.0)
+    mesh = TriangleMesh(made.vertices.astype(np.float32), made.faces.astype(np.int32))
+    write_mesh(tmp_path / "rest.obj", mesh)
+    write_mesh(tmp_path / "moved.obj", TriangleMesh(mesh.vertices + np.float32(3), mesh.faces))
+    return mesh
+
+
+def test_a_crop_by_corners_and_by_a_matrix_is_the_same(ball: Path, tmp_path: Path) -> None:
+    corners, matrix = tmp_path / "corners.ply", tmp_path / "matrix.ply"
+    assert run(["edit", "crop", str(ball), "-o", str(corners), "--box", "-2,-2,0 2,2,2"]) == 0
+    rows = "2 0 0 0  0 2 0 0  0 0 1 1  0 0 0 1"
+    assert run(["edit", "crop", str(ball), "-o", str(matrix), "--box", rows]) == 0
+    assert corners.read_bytes() == matrix.read_bytes()
+    assert np.array_equal(read_splats(corners).means, CLOUD.means[CLOUD.means[:, 2] >= 0])
+
+
+def test_the_report_of_a_mesh_describes_the_file(
+    ball: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesh, report = tmp_path / "ball.glb", tmp_path / "ball.json"
+    assert run(["mesh", str(ball), "-o", str(mesh), "--report", str(report)]) == 0
+    told, found = json.loads(report.read_text()), read_mesh(mesh)
+    assert (told["vertices"], told["faces"]) == (len(found.vertices), len(found.faces))
+    assert (told["components"], told["watertight"]) == (1, True) and told["seconds"] > 0
+    assert "one piece, closed" in capsys.readouterr().err
+    assert run(["mesh", str(ball), "-o", str(mesh), "--set", "faces=500", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["faces"] <= 500
+
+
+def test_a_mesh_may_be_looked_at_from_a_captures_cameras(ball: Path, tmp_path: Path) -> None:
+    capture = make_capture(tmp_path / "capture", views=9, width=48, height=32)
+    report = tmp_path / "report.json"
+    command = ["mesh", str(ball), "-o", str(tmp_path / "b.ply"), "--capture", str(capture), "--report", str(report)]
+    assert run([*command, "--set", "resolution=32"]) == 0
+    assert json.loads(report.read_text())["views"] == 7  # two of nine are held out
+
+
+def test_splats_are_written_as_the_posed_mesh_takes_them(ball: Path, shape: TriangleMesh, tmp_path: Path) -> None:
+    rest, moved = str(tmp_path / "rest.obj"), str(tmp_path / "moved.obj")
+    bound, direct, later = (tmp_path / name for name in ("bound.safetensors", "direct.ply", "later.ply"))
+    assert run(["bind", str(ball), rest, "-o", str(direct), "--pose", moved]) == 0
+    assert np.allclose(read_splats(direct).means, CLOUD.means + 3, atol=1e-5)
+    assert run(["bind", str(ball), rest, "-o", str(bound)]) == 0
+    assert run(["bind", str(bound), moved, "-o", str(later), "--method", "apply_pose"]) == 0
+    assert np.allclose(read_splats(later).means, CLOUD.means + 3, atol=1e-5)
+    assert np.allclose(read_splats(later).sh, CLOUD.sh, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("edit crop BALL -o OUT.ply --box '1 2 3'", 2, "6 or 16 numbers"),
+        ("edit crop BALL -o OUT.ply --box 'a b c d e f'", 2, "not all numbers"),
+        ("edit crop BALL -o OUT.ply --box '0 0 0 1 1 0'", 1, "flat"),
+        ("edit crop BALL -o OUT.ply", 1, "needs a box"),
+        ("edit mcmc BALL -o OUT.ply", 1, "not of editing"),
+        ("edit crop BALL -o OUT.ply --set keep=both", 1, "cannot be 'both'"),
+        ("mesh BALL -o OUT.fbx", 1, "does not end in"),
+        ("mesh BALL -o OUT.glb --method bind", 1, "not of meshing"),
+        ("mesh missing.ply -o OUT.glb", 1, "no file"),
+        ("bind BALL missing.obj -o OUT.ply", 1, "no file"),
+        ("bind BALL BALL -o OUT.ply", 1, "has no faces"),
+        ("bind BALL REST -o OUT.ply --method apply_pose", 1, "not bound"),
+        ("bind BALL REST -o OUT.ply --pose BALL", 1, "has no faces"),
+        ("bind BALL REST -o OUT.glb", 1, "does not end in .ply"),
+    ],
+)
+def test_what_cannot_work_is_said_and_writes_nothing(
+    command: str,
+    code: int,
+    said: str,
+    ball: Path,
+    shape: TriangleMesh,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {"BALL": str(ball), "REST": str(tmp_path / "rest.obj"), "OUT": str(tmp_path / "out")}
+    words = [places.get(word, word.replace("OUT", places["OUT"])) for word in shlex.split(command)]
+    assert run(words) == code
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_methods_lists_a_method_without_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["methods", "apply_pose"]) == 0
+    assert "nothing to choose" in capsys.readouterr().out
