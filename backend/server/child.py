@@ -39,6 +39,8 @@ from shared_protocol.messages import Event
 
 log = logging.getLogger(__name__)
 
+_MOST_FILES = 2**16
+
 
 class DeskMaker(Protocol):
     def __call__(
@@ -50,6 +52,7 @@ def run(make_desk: DeskMaker) -> int:
     """Works until the parent says so or is gone. Returns the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     _show_stacks_in_the_log()
+    _make_room_for_connections()
     # Ctrl-C reaches the whole terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Unbuffered: a thread that waits in a buffered reader would hold its lock when Python ends.
@@ -63,6 +66,17 @@ def _show_stacks_in_the_log() -> None:
     faulthandler.enable()
     if sys.platform != "win32":
         faulthandler.register(signal.SIGUSR1)
+
+
+def _make_room_for_connections() -> None:
+    """A stranger's connection lasts for the seconds of a handshake; many of them must not use up our files."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _own_standard_output() -> FileIO:

@@ -117,6 +117,7 @@ class Conversation:
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         self._desk, self._line, self._threads, self._terms = desk, line, threads, terms
+        self._version = machine.splatwright_version()
         self._codec = backend_codec()
         self._sessions = SessionBook()
         self._frames = Frames(desk, post, self._say, self._send_waiting)
@@ -195,7 +196,7 @@ class Conversation:
         welcome = Welcome(
             session=session.id,
             version=PROTOCOL_VERSION,
-            backend=machine.splatwright_version(),
+            backend=self._version,
             device=self._desk.device,
             local=self._terms.local,
             ended=self._terms.ended,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from shared_protocol.messages import Render, Train
 from shared_protocol.remote import Backend
 from shared_protocol.things import IDENTITY, FolderCapture, ViewCamera
 
+resource = pytest.importorskip("resource", reason="processes are killed the POSIX way")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are killed the POSIX way")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -197,6 +200,24 @@ def test_a_child_that_hangs_does_not_outlive_its_parent(serve: Callable[..., Ser
         served.process.kill()
         wait_for(lambda: has_ended(child))
     assert "in render" in served.log.read_text()
+
+
+def test_strangers_do_not_use_up_the_files_of_a_backend(serve: Callable[..., Served]) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+    try:
+        served = serve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with served.connect() as backend, contextlib.ExitStack() as strangers:
+        limit = re.search(r"Max open files +(\d+)", Path(f"/proc/{served.child()}/limits").read_text())
+        assert limit is not None and int(limit[1]) >= min(1024, limits[1])
+        port = int(read_private(served.file, Connection).control.rpartition(":")[2])
+        for _ in range(200):
+            strangers.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        with served.connect() as another:
+            assert another.methods() and another.welcome is not None and not another.welcome.ended
+        assert backend.methods() and backend.welcome is not None and not backend.welcome.ended
 
 
 def has_ended(process: int) -> bool:
