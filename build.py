@@ -7,6 +7,7 @@ The syntax stays readable for Python 3.6, so that an old Python can say one clea
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -184,11 +185,13 @@ def catalog(arguments: list[str]) -> int:
 
 def test_blender(arguments: list[str]) -> int:
     """Run tests/blender against the built zips (test-blender [4.5 5.0 5.2] [what goes to pytest])."""
-    wanted = [argument for argument in arguments if argument in blender.VERSIONS]
+    wanted = [argument for argument in arguments if re.fullmatch(r"\d\.\d", argument)]
+    unknown = [version for version in wanted if version not in blender.VERSIONS]
+    if unknown:
+        raise Stop(f"There is no Blender {unknown[0]} to test in. There are: {', '.join(blender.VERSIONS)}.")
     prepare("test")  # the backend that the tests talk to
-    zips = extension_zips.build(ROOT / "dist")
     rest = [argument for argument in arguments if argument not in wanted]
-    return blender.test(wanted or list(blender.VERSIONS), zips, rest)
+    return blender.test(wanted or list(blender.VERSIONS), extension_zips.build(ROOT / "dist"), rest)
 
 
 # ---- pieces of verbs

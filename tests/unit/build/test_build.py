@@ -97,3 +97,8 @@ def test_benchmarks_are_listed_with_what_they_say_of_themselves(
     assert "speed" in shown and "How fast." in shown and "record" not in shown
     with pytest.raises(build.Stop, match="There are: speed"):
         build.bench(["sped"])
+
+
+def test_a_blender_that_is_not_tested_in_is_named(build: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build.main(["test-blender", "5.2", "4.6", "-k", "panel"]) == 1
+    assert "no Blender 4.6 to test in. There are: 4.5, 5.0, 5.2." in capsys.readouterr().out
