@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import bpy
-
 from ..core import wording
 from ..host import capture_preview
 from . import operators_capture
@@ -22,22 +20,12 @@ def draw(layout: Any, context: Any) -> None:
         return
     chosen = context.scene.splatwright.capture
     layout.use_property_split, layout.use_property_decorate = True, False
-    layout.prop(chosen, "source")
-    _draw_cameras(layout.column(align=True), chosen)
-    column = layout.column(align=True)
-    for name in ("engine", "samples", "denoise", "transparent", "only_selected"):
-        if (
-            name not in ("samples", "denoise")
-            or chosen.engine == "CYCLES"
-            or (name, chosen.engine) == ("samples", "EEVEE")
-        ):
-            column.prop(chosen, name)
-    column = layout.column(align=True)
-    column.prop(chosen, "points")
-    column.prop(chosen, "meshes")
-    column = layout.column(align=True)
-    column.prop(chosen, "folder")
-    column.prop(chosen, "existing")
+    column = layout.column()
+    column.prop(chosen, "source")
+    _draw(column, chosen, ["count", "width", "height"] if chosen.source == "AROUND" else _frames(chosen))
+    _draw_folded(layout, chosen, "Cameras", _cameras(chosen) if chosen.source == "AROUND" else [])
+    _draw_folded(layout, chosen, "Pictures", _pictures(chosen))
+    _draw(layout.column(), chosen, ["folder", "existing"])
     if chosen.source == "AROUND":
         is_shown = capture_preview.shown(context.scene) is not None
         button = layout.operator("splatwright.preview_capture", text="Hide Cameras" if is_shown else "Show Cameras")
@@ -47,10 +35,31 @@ def draw(layout: Any, context: Any) -> None:
     row.operator("splatwright.capture_scene", icon="RENDER_STILL")
 
 
-def _draw_cameras(column: bpy.types.UILayout, chosen: Any) -> None:
-    names = ["count", "arrangement", *(["rings"] if chosen.arrangement == "RINGS" else []), "lowest", "highest"]
-    names += ["distance", "lens", "width", "height", "jitter", *(["seed"] if chosen.jitter else [])]
-    if chosen.source == "CAMERAS":
-        names = ["animated", *(["frame_start", "frame_end", "frame_step"] if chosen.animated else [])]
+def _frames(chosen: Any) -> list[str]:
+    return ["animated", *(["frame_start", "frame_end", "frame_step"] if chosen.animated else [])]
+
+
+def _cameras(chosen: Any) -> list[str]:
+    rings, seed = chosen.arrangement == "RINGS", chosen.jitter > 0
+    names = ["arrangement", *(["rings"] if rings else []), "lowest", "highest", "distance", "lens", "jitter"]
+    return [*names, *(["seed"] if seed else [])]
+
+
+def _pictures(chosen: Any) -> list[str]:
+    quality = {"CYCLES": ["samples", "denoise"], "EEVEE": ["samples"], "WORKBENCH": []}[chosen.engine]
+    return ["engine", *quality, "transparent", "only_selected", "points", "meshes"]
+
+
+def _draw_folded(layout: Any, chosen: Any, title: str, names: list[str]) -> None:
+    if not names:
+        return
+    header, body = layout.panel(f"SPLATWRIGHT_capture_{title.lower()}", default_closed=True)
+    header.label(text=title)
+    if body is not None:
+        _draw(body.column(), chosen, names)
+
+
+def _draw(column: Any, chosen: Any, names: list[str]) -> None:
+    column.use_property_split, column.use_property_decorate = True, False
     for name in names:
         column.prop(chosen, name)
