@@ -16,6 +16,7 @@ from backend.captures.features import Features
 from backend.meshing.depth_picture import DepthPicture
 from backend.meshing.volume import DistanceVolume
 from backend.splats.cameras import Camera
+from backend.splats.deformation import rotation_part
 from backend.splats.raster.warm_up import warm_up_rasterizer
 from backend.splats.surface_depth import surface_depth
 from backend.training.mcmc_noise import add_noise
@@ -51,6 +52,7 @@ def _surfaces() -> None:
     depth = surface_depth(triangle, np.array([[0, 1, 2]], np.int32), camera, near=0.01)
     volume = DistanceVolume(np.array([[-1.0, -1.0, 1.5], [1.0, 1.0, 2.5]]), 4)
     volume.add(DepthPicture(camera, depth, np.zeros((16, 16, 3), np.float32)))
+    rotation_part(np.eye(3)[None])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from shared_protocol.errors import UserError
 
 UNBOUND = -1
 _EDGES_AWAY = 2.0  # a splat may be so many mean edge lengths of its face away,
-_DEVIATIONS_AWAY = 3.0  # or so many of its own standard deviations across the face
+_DEVIATIONS_AWAY = 3.0  # or so many of its own standard deviations across the face,
+_SIZES_AWAY = 0.05  # or this part of the mesh's diagonal: splats inside an object must not stay behind
 _CHUNK = 50_000  # splats between two reports
 
 
@@ -78,8 +79,8 @@ def bind_to_mesh(
 ) -> Binding:
     """Hangs every splat on the face that holds the mesh's nearest point.
 
-    distance: world units; splats farther away are not bound. None = two mean edge lengths of the face, or three
-    standard deviations of the splat across it, whichever is more.
+    distance: world units; splats farther away are not bound. None = two mean edge lengths of the face, three standard
+    deviations of the splat across it, or a twentieth of the mesh's diagonal, whichever is most.
     Raises UserError for a mesh that nothing can hang on.
     """
     if not np.isfinite(mesh.vertices).all():
@@ -131,4 +132,5 @@ def _limit(cloud: SplatCloud, mesh: TriangleMesh, faces: np.ndarray, distance: f
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     axes = quats_to_matrices(cloud.quats) * np.exp(cloud.log_scales.astype(np.float64))[:, None, :]
     across = np.linalg.norm(np.einsum("nij,ni->nj", axes, normal), axis=1)
-    return np.maximum(_EDGES_AWAY * edges.mean(axis=0), _DEVIATIONS_AWAY * across)
+    diagonal = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
+    return np.maximum(np.maximum(_EDGES_AWAY * edges.mean(axis=0), _DEVIATIONS_AWAY * across), _SIZES_AWAY * diagonal)

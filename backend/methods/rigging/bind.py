@@ -18,7 +18,10 @@ class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             float,
             setting(
-                "Distance", "Splats farther from the mesh stay where they are.", minimum=0, unit="units of the asset"
+                "Distance",
+                "Splats farther from the mesh stay where they are; chosen by the mesh.",
+                minimum=0,
+                unit="units of the asset",
             ),
         ]
         | None
