@@ -26,15 +26,20 @@ def build() -> Path:
         if call([PYTHON, "-c", "import setuptools"]) != 0:
             prepare()
         with only_one_at_a_time():
-            WHEELS.mkdir(parents=True, exist_ok=True)
-            older = sorted(WHEELS.glob("backend-*"), key=lambda path: path.stat().st_mtime)
-            for path in older[:-KEPT]:
-                shutil.rmtree(path)
-            shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack modules that are long gone
-            with tempfile.TemporaryDirectory(dir=WHEELS) as unfinished:
-                made = Path(unfinished, "made")
-                options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", made]
-                pip("wheel", *options, ROOT, SOURCE_DATE_EPOCH=FIRST_ZIP_TIME)
-                made.rename(folder)
+            if not folder.is_dir():  # somebody else may have built it while we waited
+                pack(folder)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+def pack(folder: Path) -> None:
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    older = sorted(WHEELS.glob("backend-*"), key=lambda path: path.stat().st_mtime)
+    for path in older[:-KEPT]:
+        shutil.rmtree(path)
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack modules that are long gone
+    with tempfile.TemporaryDirectory(dir=WHEELS) as unfinished:
+        made = Path(unfinished, "made")
+        options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", made]
+        pip("wheel", *options, ROOT, SOURCE_DATE_EPOCH=FIRST_ZIP_TIME)
+        made.rename(folder)
