@@ -14,7 +14,7 @@ from backend.splats.bounds import robust_bounds
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.store.captures import CaptureStore
-from backend.store.cards import JobCard, VersionCard
+from backend.store.cards import AssetCard, JobCard, VersionCard
 from backend.store.workspace import Workspace
 from backend.training.frame import focus_point
 from shared_protocol.errors import UserError
@@ -24,14 +24,10 @@ from shared_protocol.messages import Train
 def cameras_of_training(
     workspace: Workspace, version: VersionCard, note: Callable[[str], object]
 ) -> tuple[Camera, ...]:
-    """Those of the capture that the version, or what it was edited from, was trained on; none when it is not here."""
-    card: VersionCard | None = version
-    while card is not None:
-        job = workspace.catalogue.find(JobCard, card.job) if card.job else None
-        if job is not None and job.category == "training":
-            return _cameras(workspace, msgspec.json.decode(job.request, type=Train), note)
-        card = workspace.catalogue.find(VersionCard, card.parent) if card.parent else None
-    return ()
+    """Those of the capture that the version's asset was trained on; none when it was not, or the capture is gone."""
+    asset = workspace.catalogue.find(AssetCard, version.asset)
+    job = workspace.catalogue.find(JobCard, asset.job) if asset is not None and asset.job else None
+    return () if job is None else _cameras(workspace, msgspec.json.decode(job.request, type=Train), note)
 
 
 def meshed_part(cloud: SplatCloud, cameras: Sequence[Camera]) -> np.ndarray:

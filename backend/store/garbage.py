@@ -106,9 +106,13 @@ def _leftovers(workspace: Workspace, now: float) -> Iterator[tuple[str, Path]]:
         if now - _newest_change(path) > UPLOADS_KEPT:
             yield "a capture that was never sent to the end", path
     for job in workspace.catalogue.all(JobCard):
-        path = workspace.job_folder(job.id) / "training"
-        if job.status in ENDED and path.is_dir() and now - _newest_change(path) > CHECKPOINTS_KEPT:
-            yield f"checkpoints of {job.name}", path
+        folder = workspace.job_folder(job.id)
+        for what, path in (
+            ("checkpoints", folder / "training"),
+            *(("arrays", p) for p in folder.glob("*.safetensors")),
+        ):
+            if job.status in ENDED and path.exists() and now - _newest_change(path) > CHECKPOINTS_KEPT:
+                yield f"{what} of {job.name}", path
 
 
 def _newest_change(folder: Path) -> float:

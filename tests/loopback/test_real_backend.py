@@ -113,11 +113,19 @@ def camera(capture: Path) -> ViewCamera:
 def test_the_example_of_the_docs_works(
     backend: Backend, capture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/client.md").read_text(), re.DOTALL)
+    training, methods = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/client.md").read_text(), re.DOTALL)
     monkeypatch.chdir(capture.parent)
-    exec(compile(example, "docs/client.md", "exec"), {})
+    exec(compile(training, "docs/client.md", "exec"), {})
     assert capsys.readouterr().out == "finished\n"
     assert describe_file(capture.parent / "garden.ply").count > 0
+    exec(compile(methods, "docs/client.md", "exec"), {})
+    assert capsys.readouterr().out == "finished True\n9 48\n"
+    (garden,) = (asset for asset in backend.assets() if asset.name == "garden")
+    assert garden.bounds is not None and garden.up == (0.0, 0.0, 1.0)
+    request = Render(objects=(SceneObject(asset=garden.asset),), camera=camera(capture), pixels="float32")
+    posed = msgspec.structs.replace(request, objects=(SceneObject(asset=garden.asset, pose="my script, garden"),))
+    rest, moved = backend.render(request), backend.render(posed)
+    assert rest is not None and moved is not None and np.abs(rest.color - moved.color).max() > 0.05
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads what is loaded the Linux way")

@@ -133,15 +133,19 @@ def test_what_crashes_leave_behind_is_collected_after_a_while(workspace: Workspa
     upload = CaptureStore(workspace).begin("ab" * 32, "Garden") / "a.png"
     checkpoints = workspace.job_folder("j1") / "training"
     checkpoints.mkdir(parents=True)
-    for path in (half, orphan, upload, checkpoints / "step_00000010.json"):
+    mesh = checkpoints.parent / "mesh.safetensors"
+    for path in (half, orphan, upload, checkpoints / "step_00000010.json", mesh):
         path.write_bytes(bytes(100))
     job = JobCard(id="j1", created=1, name="A", method="mcmc", status="failed", asset="", request=msgspec.Raw(b"{}"))
     workspace.keep(job)
     assert collect(workspace) == []
     collected = {item.what: item.bytes for item in collect(workspace, now=later(31 * DAY))}
     assert collected["splats that belong to no version"] == collected["a half-written file"] == 100
-    assert collected["checkpoints of A"] == 100 and collected["a capture that was never sent to the end"] == 106
-    assert not any(path.exists() for path in (half, orphan, upload.parent, checkpoints))
+    assert (
+        collected["checkpoints of A"] == collected["arrays of A"] == 100
+        and collected["a capture that was never sent to the end"] == 106
+    )
+    assert not any(path.exists() for path in (half, orphan, upload.parent, checkpoints, mesh))
     assert workspace.path_of(job).exists()
 
 
