@@ -7,8 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .environment import only_one_at_a_time, pip, prepare
-from .process import PYTHON, ROOT, call
+from .environment import only_one_at_a_time, pip, prepare, state
+from .process import ROOT
 
 WHEELS = ROOT / ".blender" / "wheels"
 KEPT = 3  # wheels of earlier sources; somebody else may be packing one of them
@@ -23,7 +23,7 @@ def build() -> Path:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     folder = WHEELS / f"backend-{digest.hexdigest()[:12]}"
     if not folder.is_dir():
-        if call([PYTHON, "-c", "import setuptools"]) != 0:
+        if "project" not in state():  # what packs it is not installed yet
             prepare()
         with only_one_at_a_time():
             if not folder.is_dir():  # somebody else may have built it while we waited

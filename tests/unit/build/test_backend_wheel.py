@@ -28,7 +28,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(backend_wheel, "ROOT", tmp_path)
     monkeypatch.setattr(backend_wheel, "WHEELS", tmp_path / ".blender" / "wheels")
-    monkeypatch.setattr(backend_wheel, "call", lambda command: 0)  # setuptools is there
+    monkeypatch.setattr(backend_wheel, "state", lambda: {"project": "done"})
     return tmp_path
 
 
