@@ -6,16 +6,23 @@ import logging
 
 import bpy
 
-from .host import current, viewport
+from .host import backend_life, current, viewport
 
 log = logging.getLogger(__name__)
 
 IDLE_S, LIVE_S = 0.25, 0.03  # between two ticks, without and with something that can speak
 
 
+_has_looked = False
+
+
 def tick() -> float:
     """Seconds until the next tick. Never raises: a timer that raises is not called again."""
+    global _has_looked
     try:
+        if not _has_looked:
+            _has_looked = True
+            backend_life.look_for_backend()
         current.drain()
         viewport.advance()
     except Exception as error:  # noqa: BLE001  whatever it was, the next event is drained
@@ -31,6 +38,8 @@ def _report(error: Exception) -> None:
 
 
 def register() -> None:
+    global _has_looked
+    _has_looked = False
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=IDLE_S, persistent=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median
 
 import msgspec
 
@@ -52,7 +51,8 @@ class Curve(msgspec.Struct, frozen=True):
         intervals = [(b.at - a.at, b.step - a.step) for a, b in zip(self.marks, self.marks[1:], strict=False)]
         if len(intervals) < _LEAST_INTERVALS or self.marks[-1].at - self.marks[0].at < _LEAST_SPAN_S or step >= steps:
             return None
-        return (steps - step) * median(seconds / count for seconds, count in intervals)
+        paces = sorted(seconds / count for seconds, count in intervals)
+        return (steps - step) * paces[len(paces) // 2]
 
     def _timed(self, stage: str, step: int, at: float) -> Curve:
         marks = self.marks

@@ -1,32 +1,34 @@
-"""Starts, finds, stops and installs the backend as the preferences say. Main thread only; only `connect` waits."""
+"""Starts, finds and stops the backend as the preferences say. Main thread only; only `connect` and `stop` wait."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import re
 import sys
-import threading
-import tomllib
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 
-from ..core import backend_state, events, install_plan, paths
+from ..core import backend_state, events, paths
 from ..core.backend_settings import BackendSettings
-from ..core.backend_state import InstallEnded, InstallWent, ProcessEnded, StartAsked, StopAsked, Surveyed
-from ..link import installer, pythons, targets
+from ..core.backend_state import ProcessEnded, StartAsked, StopAsked, Surveyed
+from ..link import environment
 from ..link.backend_link import BackendLink
-from ..link.backend_process import BackendProcess, log_tail
-from ..link.graphics import has_nvidia_driver
 from ..protocol import connection, errors
 from . import current, preferences
+
+# Blender starts without sockets and processes: who needs them imports them then.
+if TYPE_CHECKING:
+    from ..link import targets
+    from ..link.backend_process import BackendProcess
 
 _AT_REST: frozenset[backend_state.State] = frozenset({"not_installed", "broken", "stopped", "failed"})
 _LISTS_S = 20.0
 
 _process: BackendProcess | None = None  # the backend that belongs to this Blender
 _ending: BackendProcess | None = None  # one that was asked to end
-_installer: installer.Installer | None = None
 
 
 # ---- start and stop
@@ -35,6 +37,9 @@ _installer: installer.Installer | None = None
 def start(chosen: BackendSettings | None = None) -> None:
     """Connects to the backend that runs already, else starts one. Raises UserError when neither can be."""
     global _process
+    from ..link import targets
+    from ..link.backend_process import BackendProcess
+
     chosen = chosen or preferences.settings()
     if current.session().life.state in ("starting", "running", "busy"):
         return
@@ -54,6 +59,8 @@ def start(chosen: BackendSettings | None = None) -> None:
 
 def attach(chosen: BackendSettings | None = None) -> None:
     """Connects to a backend that runs already, here or elsewhere. Raises UserError when that cannot be tried."""
+    from ..link import targets
+
     chosen = chosen or preferences.settings()
     if chosen.mode == "remote":
         if not chosen.address or not chosen.key_file:
@@ -109,6 +116,8 @@ def look_for_backend() -> None:
     file = Path(chosen.connection_file) if chosen.connection_file else connection.connection_file()
     if chosen.mode == "remote" or current.open_link() is not None or not file.exists():
         return
+    from ..link import targets
+
     if targets.is_running(file):
         attach(chosen)
 
@@ -122,7 +131,7 @@ def serve_command(chosen: BackendSettings) -> tuple[str, ...]:
             message = f"The backend's command '{command}' does not exist."
             raise errors.UserError("not_found", message, "Give the path of `splatwright`.")
     else:
-        found, why = installer.survey(places(), version())
+        found, why = environment.survey(places(), version())
         if found != "whole":
             message = why or "The backend is not installed yet."
             operator = "splatwright.backend_install" if found == "missing" else "splatwright.backend_repair"
@@ -145,10 +154,15 @@ def _on_end(process: BackendProcess) -> None:
 
 def _process_ended(process: BackendProcess) -> None:
     global _process
-    if process is _process:  # else it was asked to end, and nobody waits for it
-        _process = None
-        current.set_link(None)
-        current.dispatch(ProcessEnded(process.reason))
+    if process is not _process:  # it was asked to end, and nobody waits for it
+        return
+    from ..link import targets
+
+    _process = None
+    current.set_link(None)
+    current.dispatch(ProcessEnded(process.reason))
+    if process.reason and targets.is_running(connection.connection_file()):
+        attach()  # another Blender was quicker
 
 
 def _watch(event: events.Event) -> None:
@@ -161,7 +175,7 @@ def _watch(event: events.Event) -> None:
             _ending.stop()
 
 
-# ---- the private environment
+# ---- where things are
 
 
 def survey() -> None:
@@ -170,108 +184,7 @@ def survey() -> None:
     if chosen.command or os.environ.get(paths.COMMAND_VARIABLE):
         current.dispatch(Surveyed(chosen.mode, "whole"))
     else:
-        current.dispatch(Surveyed(chosen.mode, *installer.survey(places(), version())))
-
-
-def plan_for(chosen: BackendSettings) -> tuple[install_plan.Plan, pythons.FoundPython]:
-    """What an installation would do, before the user agrees to it. Raises UserError when no Python can be used."""
-    python = pythons.find_python(chosen.python, avoid=[Path(bpy.utils.resource_path("LOCAL"))])
-    system = paths.system_of(sys.platform)
-    return install_plan.make_plan(python.path, places(), source(chosen), system, cuda=_wants_cuda(chosen)), python
-
-
-def source(chosen: BackendSettings) -> install_plan.Source:
-    """Where the backend's package and those that it needs come from."""
-    return install_plan.Source(chosen.wheel or packed_wheel(), chosen.index, chosen.extra_index, version())
-
-
-def install(chosen: BackendSettings) -> None:
-    """Makes the environment anew, on a thread. Raises UserError when that cannot begin."""
-    if not bpy.app.online_access:
-        message = "Blender may not go online, so nothing can be downloaded."
-        raise errors.UserError("refused", message, "Allow online access in the preferences, under System.")
-    if chosen.wheel and "://" not in chosen.wheel and not Path(chosen.wheel).is_file():
-        raise errors.UserError(
-            "not_found", f"There is no wheel '{chosen.wheel}'.", "Choose the file in the preferences."
-        )
-    plan, _ = plan_for(chosen)
-    _work(plan, lambda run: run.install(version(), cuda=_wants_cuda(chosen)))
-
-
-def verify() -> None:
-    """Has the environment check itself, on a thread. Raises UserError when there is none."""
-    if not Path(places().environment).exists():
-        raise errors.UserError("not_found", "The backend is not installed.", "Install it first.")
-    _work(install_plan.Plan((install_plan.check(places()),), 0, 0), lambda run: run.verify())
-
-
-def remove() -> None:
-    """Ends the backend of ours and takes the environment away, on a thread."""
-    stop()
-    ending = _ending
-
-    def take_away(_run: installer.Installer) -> None:
-        if ending is not None:
-            ending.wait(30)
-        installer.remove(places())
-
-    _work(install_plan.Plan((), 0, 0), take_away, "Removing the environment.")
-
-
-def cancel_install() -> None:
-    if _installer is not None:
-        _installer.cancel()
-
-
-def is_installing() -> bool:
-    return _installer is not None
-
-
-def _work(plan: install_plan.Plan, action: Callable[[installer.Installer], None], sentence: str = "Beginning.") -> None:
-    global _installer
-    if _installer is not None:
-        raise errors.UserError("refused", "The environment is being worked on already.", "Wait until that is done.")
-    if current.session().life.state in ("starting", "running", "busy", "lost"):
-        raise errors.UserError("refused", "The backend is running.", "Stop it first.", "splatwright.backend_stop")
-
-    def tell(progress: install_plan.Progress) -> None:
-        current.post(lambda: current.dispatch(InstallWent(progress.sentence, progress.fraction)))
-
-    run = _installer = installer.Installer(places(), plan, on_progress=tell)
-
-    def work() -> None:
-        outcome: BaseException | None = None
-        try:
-            action(run)
-        except Exception as error:  # noqa: BLE001  it is told on the main thread
-            outcome = error
-        current.post(lambda: _worked(outcome))
-
-    current.dispatch(InstallWent(sentence))
-    threading.Thread(target=work, name="backend environment", daemon=True).start()
-
-
-def _worked(outcome: BaseException | None) -> None:
-    global _installer
-    _installer = None
-    found, why = installer.survey(places(), version())
-    if isinstance(outcome, installer.Cancelled):
-        why = "The installation was cancelled half-way." if found == "broken" else ""
-    elif outcome is not None:
-        why = str(outcome)
-    current.dispatch(InstallEnded(found, why))
-    survey_mode = preferences.settings().mode
-    if survey_mode != "local" or found == "whole":
-        survey()
-    if outcome is not None and not isinstance(outcome, installer.Cancelled):
-        current.tell(outcome)
-
-
-def _wants_cuda(chosen: BackendSettings) -> bool:
-    return chosen.device == "cuda" or (chosen.device == "auto" and has_nvidia_driver())
-
-
-# ---- where things are
+        current.dispatch(Surveyed(chosen.mode, *environment.survey(places(), version())))
 
 
 def places() -> paths.Places:
@@ -284,6 +197,8 @@ def log_file() -> Path:
 
 def last_lines(count: int = 20) -> list[str]:
     """Of the log of the backend that this Blender started."""
+    from ..link.backend_process import log_tail
+
     return log_tail(log_file(), count)
 
 
@@ -296,21 +211,33 @@ def version() -> str:
     """Of the extension, which is the one of the backend that it needs; "" in a checkout."""
     manifest = Path(__file__).parent.parent / "blender_manifest.toml"
     try:
-        return str(tomllib.loads(manifest.read_text(encoding="utf-8")).get("version", ""))
+        found = re.search(r'^version = "(.+)"', manifest.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         return ""
+    return found[1] if found else ""
+
+
+def ending() -> BackendProcess | None:
+    """A backend of ours that was asked to end, and may still be at it."""
+    return _ending
+
+
+def leave() -> None:
+    """Blender ends: the backend of ours finishes its job, or checkpoints it, as it was told at its start."""
+    global _process, _ending
+    for process in (_process, _ending):
+        if process is not None:
+            process.let_go()
+    _process = _ending = None
+    current.close()
 
 
 def register() -> None:
     current.listen(_watch)
     survey()
+    atexit.register(leave)  # Blender as a Python module ends without disabling extensions, and would wait for the link
 
 
 def unregister() -> None:
-    """The backend of ours finishes its job, or checkpoints it, as it was told at its start."""
-    global _process
-    cancel_install()
-    if _process is not None:
-        _process.let_go()
-        _process = None
-    current.close()
+    atexit.unregister(leave)
+    leave()

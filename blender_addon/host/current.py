@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import platform
 import queue
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -206,6 +204,8 @@ def redraw() -> None:
 def tell(error: BaseException) -> None:
     """Shows what went wrong in the panel: a UserError as it is; of all else a sentence, with a report to copy."""
     global _trace
+    import traceback  # Blender starts without it
+
     if isinstance(error, errors.UserError):
         log.warning("%s", error)
         failure = things.Failed.of(error)
@@ -223,6 +223,8 @@ def tell(error: BaseException) -> None:
 
 def report() -> str:
     """What we need to know about a mistake of ours; no file names but those of the program, no addresses."""
+    import platform
+
     life = _session.life
     lines = [
         f"Blender {bpy.app.version_string} ({bpy.app.build_platform.decode(errors='replace')}), {platform.platform()}",

@@ -15,6 +15,7 @@ from .commands import clean_variables, quiet_flags
 log = logging.getLogger(__name__)
 
 _TAIL_BYTES = 20_000
+_LOOK_S, _JOIN_S = 0.1, 2.0
 
 
 class BackendProcess:
@@ -37,6 +38,7 @@ class BackendProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._unwanted = threading.Event()
         self._ended = threading.Event()
+        self._left = threading.Event()
         self.reason = ""  # why it ended; "" = as it was asked to
         self._thread = threading.Thread(target=self._live, args=(after,), name="backend process", daemon=True)
 
@@ -49,7 +51,7 @@ class BackendProcess:
         return not self._ended.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended by then."""
+        """Whether it has ended by then, or nobody watches it any more."""
         return self._ended.wait(seconds)
 
     def stop(self) -> None:
@@ -60,10 +62,16 @@ class BackendProcess:
             self._close_input()
 
     def let_go(self) -> None:
-        """Blender ends: the backend finishes its job, or checkpoints it, as it was told at its start."""
+        """Blender ends: the backend finishes its job, or checkpoints it, as it was told at its start.
+
+        Nobody watches it any more: a thread that wakes up while Blender 4.5 is taken down makes it hang.
+        """
         self._unwanted.set()
         with self._lock:
             self._close_input()
+        self._left.set()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
 
     def _say(self, text: bytes) -> None:
         if self._process is not None and self._process.stdin is not None:
@@ -79,18 +87,21 @@ class BackendProcess:
     # ---- on its own thread
 
     def _live(self, after: BackendProcess | None) -> None:
-        if after is not None:
-            after.wait(30)
+        self._wait_while(lambda: after is not None and after.is_alive)
         try:
             process = self._open()
-            if process is not None:
-                code = process.wait()
-                if code != 0 and not self._unwanted.is_set():
-                    self.reason = last_words(self._log_file) or f"The backend ended with exit code {code}."
+            self._wait_while(lambda: process is not None and process.poll() is None)
+            if process is not None and process.returncode and not self._unwanted.is_set():
+                self.reason = last_words(self._log_file) or f"The backend ended with exit code {process.returncode}."
         except OSError as error:
             self.reason = f"'{self._command[0]}' cannot be run: {error.strerror or error}."
         self._ended.set()
-        self._on_end(self)
+        if not self._left.is_set():
+            self._on_end(self)
+
+    def _wait_while(self, condition: Callable[[], bool]) -> None:
+        while condition() and not self._left.wait(_LOOK_S):
+            pass
 
     def _open(self) -> subprocess.Popen[bytes] | None:
         with self._lock:

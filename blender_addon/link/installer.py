@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..core.backend_state import Environment
 from ..core.install_plan import Plan, Progress, after_line, begin_step
 from ..core.paths import Places
 from ..protocol import errors
 from .commands import clean_variables, kill_family, quiet_flags
+from .environment import Marker
 
 if os.name == "nt":
     import msvcrt
@@ -32,30 +32,8 @@ _TAIL = 12  # lines kept of what a command said
 OnProgress = Callable[[Progress], None]
 
 
-class Marker(msgspec.Struct, frozen=True):
-    """Written when an environment is whole."""
-
-    version: str  # of the backend
-    cuda: bool
-
-
 class Cancelled(Exception):
     """The user did not want to wait."""
-
-
-def survey(places: Places, version: str = "") -> tuple[Environment, str]:
-    """How the environment is, and why it is broken. version: the one that is wanted; "" = any."""
-    if not Path(places.environment).exists():
-        return "missing", ""
-    if not Path(places.python).exists():
-        return "broken", "The environment's Python is gone."
-    try:
-        marker = msgspec.json.decode(Path(places.marker).read_bytes(), type=Marker)
-    except (OSError, msgspec.MsgspecError):
-        return "broken", "The installation did not come to its end."
-    if version and marker.version != version:
-        return "broken", f"The environment holds version {marker.version}, this extension needs {version}."
-    return "whole", ""
 
 
 class Installer:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import bpy
 import msgspec
 
-from ..core import install_plan
 from ..core.backend_settings import BackendSettings
 from ..core.events import Dismissed
 from ..host import backend_life, current, preferences
@@ -137,13 +137,15 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
         return _can_work(cls)
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
+        from ..core.install_plan import sizes_in_words
+
         with told(self) as outcome:
-            plan, python = backend_life.plan_for(self._chosen())
+            plan, python = _environment().plan_for(self._chosen())
             self._lines = (
-                f"This needs {install_plan.sizes_in_words(plan)}. {plan.note}".strip(),
+                f"This needs {sizes_in_words(plan)}. {plan.note}".strip(),
                 f"Into {backend_life.places().environment}",
                 f"With {python.path} (Python {python.short_version})",
-                f"From {self._source()}",
+                f"From {_source(self._chosen())}",
             )
             self.consent = True  # by the dialog's button
             return context.window_manager.invoke_props_dialog(
@@ -161,7 +163,7 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
             if not self.consent:
                 message = "Nothing was installed, because nobody agreed to the download."
                 raise errors.UserError("refused", message, "Pass consent=True.")
-            backend_life.install(self._chosen())
+            _environment().install(self._chosen())
             outcome.failed = _waited() != "whole"
         return result(outcome)
 
@@ -173,11 +175,6 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
             python=self.python,
             device=_device(self.device),
         )
-
-    def _source(self) -> str:
-        source = backend_life.source(self._chosen())
-        indexes = " and ".join(filter(None, (source.index, source.extra_index))) or "pip's configured index"
-        return f"{source.wheel}, and the packages it needs from {indexes}" if source.wheel else indexes
 
 
 class InstallBackend(_Installing, bpy.types.Operator):
@@ -202,13 +199,13 @@ class CancelInstall(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: Any) -> bool:
-        if backend_life.is_installing():
+        if current.session().life.state == "installing":
             return True
         cls.poll_message_set("Nothing is being installed")
         return False
 
     def execute(self, _context: Any) -> set[str]:
-        backend_life.cancel_install()
+        _environment().cancel()
         _waited()
         return {"FINISHED"}
 
@@ -225,7 +222,7 @@ class VerifyBackend(bpy.types.Operator):
 
     def execute(self, _context: Any) -> set[str]:
         with told(self) as outcome:
-            backend_life.verify()
+            _environment().verify()
             outcome.failed = _waited() != "whole"
         return result(outcome)
 
@@ -245,7 +242,7 @@ class RemoveBackend(bpy.types.Operator):
 
     def execute(self, _context: Any) -> set[str]:
         with told(self) as outcome:
-            backend_life.remove()
+            _environment().remove()
             outcome.failed = _waited() == "broken"
         return result(outcome)
 
@@ -295,6 +292,19 @@ class DismissFailure(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _environment() -> ModuleType:
+    """Not imported before it is needed: Blender starts without it."""
+    from ..host import backend_environment
+
+    return backend_environment
+
+
+def _source(wanted: BackendSettings) -> str:
+    source = _environment().source(wanted)
+    indexes = " and ".join(filter(None, (source.index, source.extra_index))) or "pip's configured index"
+    return f"{source.wheel}, and the packages it needs from {indexes}" if source.wheel else indexes
+
+
 def _device(text: str) -> Any:
     if text not in ("", "auto", "cuda", "cpu"):
         raise errors.UserError("bad_input", f"'{text}' is no device.", "Give auto, cuda or cpu.")
@@ -305,7 +315,7 @@ def _waited() -> str:
     """Without a window: waits until the environment has been worked on. How it is then, or "whole" in a window."""
     if current.is_interactive():
         return "whole"
-    current.wait_until(lambda: not backend_life.is_installing(), _INSTALL_S)
+    current.wait_until(lambda: not _environment().is_at_work(), _INSTALL_S)
     return current.session().life.environment
 
 

@@ -30,6 +30,8 @@ class Extension:
     def __init__(self, room: Callable[[str], ModuleType]) -> None:
         self.current = room("host.current")
         self.life_of = room("host.backend_life")
+        self.environment = room("host.backend_environment")
+        self.states = room("core.backend_state")
         self.preferences = room("host.preferences")
         self.tick = room("tick")
         self.errors = room("protocol").errors
@@ -50,8 +52,8 @@ class Extension:
 
     def rest(self) -> None:
         """As it was before anyone did anything."""
-        self.life_of.cancel_install()
-        self.current.wait_until(lambda: not self.life_of.is_installing(), 30)
+        self.environment.cancel()
+        self.current.wait_until(lambda: not self.environment.is_at_work(), 30)
         self.life_of.stop(30)
         shutil.rmtree(self.life_of.places().environment, ignore_errors=True)
         for name in self.preferences.BackendSettings.__struct_fields__:
@@ -438,10 +440,10 @@ def test_a_failure_is_shown_with_the_last_lines_of_the_log(
 
 
 def test_how_far_an_installation_is_is_shown(addon: Extension, recording_layout: Any) -> None:
-    addon.current.dispatch(addon.life_of.InstallWent("Downloading torch.", 0.4))
+    addon.current.dispatch(addon.states.InstallWent("Downloading torch.", 0.4))
     layout = Drawn(addon, recording_layout).layout
     assert "Downloading torch." in layout.texts and layout.called("progress")[0].arguments["factor"] == 0.4
-    addon.current.dispatch(addon.life_of.InstallEnded("missing"))
+    addon.current.dispatch(addon.states.InstallEnded("missing"))
 
 
 @pytest.mark.parametrize("mode", ["local", "running", "remote"])

@@ -14,7 +14,8 @@ import pytest
 
 from blender_addon.core.install_plan import Plan, Progress, Step
 from blender_addon.core.paths import Places, places, system_of
-from blender_addon.link.installer import Cancelled, Installer, remove, survey
+from blender_addon.link.environment import survey
+from blender_addon.link.installer import Cancelled, Installer, remove
 from shared_protocol.errors import UserError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the environments are made of links")
