@@ -21,8 +21,12 @@ _GRID_LINES = 4
 
 
 def psnr_over_steps(points: Sequence[Point]) -> list[tuple[int, float]]:
-    """The steps at which held-out photos were looked at, and their PSNR in dB."""
-    return [(point.step, point.psnr) for point in points if point.psnr is not None]
+    """The steps at which held-out photos were looked at, and their PSNR in dB. Jobs repeat a figure until the next."""
+    found: list[tuple[int, float]] = []
+    for point in points:
+        if point.psnr is not None and (not found or point.psnr != found[-1][1]):
+            found.append((point.step, point.psnr))
+    return found
 
 
 def draw(points: Sequence[tuple[int, float]], steps: int, width: int, height: int) -> Picture:

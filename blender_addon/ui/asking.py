@@ -6,6 +6,7 @@ the operator returns.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,14 +15,13 @@ import bpy
 
 from ..core import events
 from ..host import current
-from ..protocol import errors, things
+from ..protocol import errors, messages, things
 
 if TYPE_CHECKING:
     from ..protocol import remote
 
 Result = TypeVar("Result")
 _A_WEEK_S = 7 * 86400.0  # longer than any job
-_HEARD_S = 30.0
 _ENDED_LIFE = ("not_installed", "broken", "stopped", "failed")
 
 _threads = ThreadPoolExecutor(4, thread_name_prefix="splatwright")
@@ -75,7 +75,16 @@ def ask(action: Callable[[remote.Backend], Result], then: Callable[[Result], Non
     current.when_done(_threads.submit(action, link.backend), answered)
 
 
-# ---- jobs
+# ---- jobs and assets
+
+
+def learn(job: things.JobState | None = None, asset: things.AssetInfo | None = None) -> None:
+    """What an answer says that no event has said yet. Events come in their order, and answers may come after them."""
+    session, now = current.session(), time.monotonic()
+    if asset is not None and asset.asset not in session.assets:
+        current.dispatch(events.Heard(messages.AssetChanged(asset=asset), now))
+    if job is not None and job.job not in session.jobs:
+        current.dispatch(events.JobsCame((job,), now, is_all=False))
 
 
 def when_ended(job: str, callback: Callable[[things.JobState], None]) -> None:
@@ -102,11 +111,6 @@ def wait_for_job(job: str) -> things.JobState:
         kind = "unsupported" if failure.kind == "mistake" else failure.kind
         raise errors.UserError(kind, failure.message, failure.hint, failure.fix)
     return view.state
-
-
-def wait_until_heard(job: str) -> None:
-    """Only without a window: until the session knows the job."""
-    current.wait_until(lambda: job in current.session().jobs, _HEARD_S)
 
 
 def _look_for_ends(_event: events.Event | None) -> None:

@@ -12,6 +12,7 @@ from ..core import curve_picture
 from ..core.session import JobView
 
 TILE = 64  # pixels along a side
+_RIM = 10  # pixels of the curve that lie behind the rims of two tiles, which Blender leaves empty
 _MOST_JOBS = 8
 
 _previews: Any = None
@@ -29,9 +30,10 @@ def curve_tiles(job: JobView, count: int) -> list[int]:
             _forget()
         _drawn[job.state.job] = (shows, count)
         steps = job.state.steps if not job.is_over else 0
-        picture = curve_picture.draw(points, steps, TILE * count, TILE)
+        picture = curve_picture.draw(points, steps, (TILE + _RIM) * count - _RIM, TILE)
         for i in range(count):
-            _fill(f"{job.state.job} {i}", picture[:, i * TILE : (i + 1) * TILE])
+            left = i * (TILE + _RIM)
+            _fill(f"{job.state.job} {i}", picture[:, left : left + TILE])
     return [_previews[f"{job.state.job} {i}"].icon_id for i in range(count)]
 
 

@@ -70,6 +70,7 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
 
 def _imported(assets: list[things.AssetInfo]) -> None:
     for asset in assets:
+        asking.learn(asset=asset)
         objects.create(bpy.context, asset, follow_job=False)
     objects.push_undo("Import Splats" if len(assets) > 1 else f"Import {assets[0].name}")
     current.redraw()
@@ -119,8 +120,7 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
 
 
 def _exported(path: Path) -> None:
-    current.redraw()
-    print(f"Splatwright: wrote {path} ({wording.size(path.stat().st_size)})")
+    current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}")
 
 
 class SPLATWRIGHT_OT_show_version(bpy.types.Operator):
@@ -165,6 +165,17 @@ class SPLATWRIGHT_MT_versions(bpy.types.Menu):
             self.layout.operator("splatwright.show_version", text=text, icon=icon).version = version.version
 
 
+class SPLATWRIGHT_MT_assets(bpy.types.Menu):
+    bl_idname = "SPLATWRIGHT_MT_assets"
+    bl_label = "Add"
+    bl_description = "Add an object that shows splats which the backend has"
+
+    def draw(self, context: Any) -> None:
+        for asset in sorted(current.session().assets.values(), key=lambda asset: -asset.created):
+            text = f"{asset.name}, {wording.splats(asset.splats)}"
+            self.layout.operator("splatwright.add_splats", text=text, icon="OUTLINER_OB_POINTCLOUD").asset = asset.asset
+
+
 class SPLATWRIGHT_FH_splats(bpy.types.FileHandler):
     """Splat files can be dropped onto the viewport."""
 
@@ -196,6 +207,7 @@ CLASSES = (
     SPLATWRIGHT_OT_export_splats,
     SPLATWRIGHT_OT_show_version,
     SPLATWRIGHT_MT_versions,
+    SPLATWRIGHT_MT_assets,
     SPLATWRIGHT_FH_splats,
 )
 

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..core import events, wording
+from ..core import wording
 from ..host import current, extracted_meshes, objects, properties, regions, settings_properties
 from ..protocol import errors, messages, things
 from . import asking
@@ -149,8 +148,7 @@ class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
 
 
 def _started(state: things.JobState, splats: str) -> None:
-    current.dispatch(events.JobsCame((state,), time.monotonic(), is_all=False))
-    bpy.context.window_manager.splatwright.job = state.job
+    asking.learn(state)
     if state.category == "meshing":
         asking.when_ended(state.job, lambda ended: _meshed(ended, splats))
 

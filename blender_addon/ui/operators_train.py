@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..core import events, wording
+from ..core import wording
 from ..core.session import JobView
 from ..host import current, objects, properties, settings_properties
 from ..protocol import errors, messages, things
@@ -20,10 +19,14 @@ if TYPE_CHECKING:
 
 
 def shown_job(context: Any) -> JobView | None:
-    """The job that the panel shows: the one picked, else the one at work, else the newest."""
+    """The training that the panel shows: the one picked, else the one at work, else the newest."""
     session = current.session()
     picked = session.jobs.get(context.window_manager.splatwright.job)
-    return picked or session.active_job or next(reversed(session.jobs.values()), None)
+    if picked is not None:
+        return picked
+    trainings = [job for job in session.jobs.values() if job.state.category == "training"]
+    at_work = [job for job in trainings if not job.is_over]
+    return next(reversed(at_work or trainings), None)
 
 
 class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
@@ -109,9 +112,7 @@ def capture_folder(scene: Any) -> str:
 
 def _started(begun: tuple[things.JobState, things.AssetInfo]) -> None:
     state, asset = begun
-    now = time.monotonic()
-    current.dispatch(events.Heard(messages.AssetChanged(asset=asset), now))
-    current.dispatch(events.JobsCame((state,), now, is_all=False))
+    asking.learn(state, asset)
     bpy.context.window_manager.splatwright.job = state.job
     objects.create(bpy.context, current.session().assets[asset.asset], follow_job=True)
     objects.push_undo(f"Train {state.name}")
@@ -134,8 +135,6 @@ class JobOperator:
 
     job: bpy.props.StringProperty(name="Job", description="Which job; empty: the one that the panel shows")
     bl_options = {"REGISTER"}
-    allowed: tuple[things.JobStatus, ...] = ()
-    refusal = ""
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -160,11 +159,7 @@ class JobOperator:
                 raise errors.UserError("not_found", "There is no job.", "Start a training first.")
             job = view.state.job
         request = self.request(job)
-        asking.ask(lambda backend: backend.request(request, messages.JobList).jobs, _steered)
-
-
-def _steered(jobs: tuple[things.JobState, ...]) -> None:
-    current.dispatch(events.JobsCame(jobs, time.monotonic(), is_all=False))
+        asking.ask(lambda backend: backend.request(request, messages.JobList), lambda _: current.redraw())
 
 
 class SPLATWRIGHT_OT_pause_job(JobOperator, bpy.types.Operator):

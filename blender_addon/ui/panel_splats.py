@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from ..core import wording
-from ..host import current, objects, properties, versions
+from ..core.session import JobView
+from ..host import current, objects, properties, render_nodes, versions
 from ..protocol import things
 from . import settings_panel
 from .operators_methods import active_splats
@@ -28,7 +29,10 @@ class SPLATWRIGHT_PT_splats(SidebarPanel, bpy.types.Panel):
             paragraph(self.layout, context, "Select splats, import a file, or train a capture.", "INFO")
         else:
             _draw_splats(self.layout, context, splats)
-        self.layout.operator("splatwright.import_splats", icon="IMPORT")
+        row = self.layout.row(align=True)
+        row.operator("splatwright.import_splats", text="Import", icon="IMPORT")
+        if current.session().assets:
+            row.menu("SPLATWRIGHT_MT_assets", icon="ADD")
 
 
 def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
@@ -46,15 +50,15 @@ def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
     job = current.session().job_of_asset(asset)
     if job is not None:
         paragraph(layout, context, f"Follows the job '{job.state.name}': {wording.status(job.state)}.", "PLAY")
-    else:
-        shown = versions.find(asset, splats.splatwright.version)
-        layout.menu("SPLATWRIGHT_MT_versions", text=(shown.label if shown else "") or "Version", icon="RECOVER_LAST")
+        return
     shown = versions.find(asset, splats.splatwright.version)
+    layout.menu("SPLATWRIGHT_MT_versions", text=(shown.label if shown else "") or "Version", icon="RECOVER_LAST")
     figures(
         layout,
         ("Splats", wording.count(shown.splats if shown else info.splats)),
         ("On disk", wording.size(info.bytes)),
     )
+    layout.operator("splatwright.keep_copy", icon="FILE_TICK").object = splats.name
 
 
 class MethodsPanel(SidebarPanel):
@@ -73,14 +77,25 @@ class MethodsPanel(SidebarPanel):
         if splats is None:
             paragraph(layout, context, self.empty, "INFO")
         self.draw_inputs(layout, context, splats)
-        for method in properties.methods_of(self.category):
+        # What there is something to choose for comes first: the rest are small steps beside it.
+        for method in sorted(properties.methods_of(self.category), key=lambda method: not method.settings):
             draw_method(layout, context, method)
-        job = current.session().active_job
-        if job is not None and job.state.category == self.category:
+        job = newest_job(self.category, splats)
+        if job is not None:
             draw_job(layout.box(), context, job)
 
     def draw_inputs(self, layout: Any, context: Any, splats: bpy.types.Object | None) -> None:
         """What the methods take besides the splats."""
+
+
+def newest_job(category: str, splats: Any) -> JobView | None:
+    """Of those that work, or worked, on these splats."""
+    if splats is None:
+        return None
+    for job in reversed(current.session().jobs.values()):
+        if job.state.category == category and job.state.asset == splats.splatwright.asset:
+            return job
+    return None
 
 
 def draw_method(layout: Any, context: Any, method: things.MethodInfo) -> None:
@@ -137,6 +152,23 @@ def _draw_choices(layout: Any, context: Any, *names: str) -> None:
         column.prop(context.scene.splatwright, name)
 
 
+class SPLATWRIGHT_PT_render(SidebarPanel, bpy.types.Panel):
+    bl_label = "Render"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        layout: Any = self.layout
+        if context.scene.camera is None:
+            paragraph(layout, context, "Add a camera to render the splats with the scene.", "INFO")
+        row = layout.row(align=True)
+        row.operator("splatwright.render", text="Render", icon="RENDER_STILL")
+        row.operator("splatwright.render", text="Animation", icon="RENDER_ANIMATION").animation = True
+        if render_nodes.is_set_up(context.scene):
+            layout.operator("splatwright.remove_render_setup", icon="X")
+        else:
+            layout.operator("splatwright.setup_render", icon="NODE_COMPOSITING")
+
+
 class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):
     bl_label = "Export"
     bl_options = {"DEFAULT_CLOSED"}
@@ -152,5 +184,6 @@ CLASSES = (
     SPLATWRIGHT_PT_edit,
     SPLATWRIGHT_PT_mesh,
     SPLATWRIGHT_PT_rig,
+    SPLATWRIGHT_PT_render,
     SPLATWRIGHT_PT_export,
 )

@@ -18,8 +18,7 @@ from .sidebar import SidebarPanel
 
 _MOST_JOBS = 8
 _TILES = 4
-_TILE_SCALE = 2.8
-_TILE_OVERLAP = 0.9  # Blender leaves a rim around each icon
+_TILE_SCALE = 2.7
 _ICONS: dict[things.JobStatus, Any] = {
     "queued": "TIME",
     "running": "PLAY",
@@ -88,13 +87,11 @@ def draw_job(layout: Any, context: Any, job: JobView) -> None:
         row = layout.row(align=True)
         row.alignment = "CENTER"
         for tile in icons.curve_tiles(job, _TILES):
-            column = row.column(align=True)
-            column.scale_x = _TILE_OVERLAP
-            column.template_icon(icon_value=tile, scale=_TILE_SCALE)
+            row.template_icon(icon_value=tile, scale=_TILE_SCALE)
     _draw_figures(layout, state)
     if state.failure is not None:
         paragraph(layout, context, f"{state.failure.message} {state.failure.hint}", "ERROR")
-    elif job.notes and not job.is_over:
+    elif job.notes:
         paragraph(layout, context, job.notes[-1], "INFO")
     _draw_buttons(layout, state)
 

@@ -32,6 +32,8 @@ def connected(backend: Any, room: Room, empty_file: None) -> Iterator[ModuleType
     current = room("host.current")
     bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
     yield current
+    for job in [job for job in current.session().jobs.values() if not job.is_over]:
+        bpy.ops.splatwright.cancel_job(job=job.state.job)  # else it would keep the next test waiting
     bpy.ops.splatwright.backend_stop()
 
 
@@ -40,6 +42,12 @@ def start(capture: Path, **more: Any) -> None:
 
     options = {"quality": "draft", "steps": 40, "max_splats": 600, "resolution": 64, **more}
     assert bpy.ops.splatwright.start_training(capture=str(capture), **options) == {"FINISHED"}
+
+
+def is_training(current: ModuleType, job: str = "") -> bool:
+    """Whether some steps were made; the stages before count photos and not steps."""
+    state = current.session().jobs[job].state if job else job_now(current).state
+    return state.steps == 20_000 and state.step >= 10
 
 
 def job_now(current: ModuleType) -> Any:
@@ -70,7 +78,7 @@ def test_the_object_is_there_at_once_and_follows_the_job(
     start(capture, name="long", steps=20_000)
     splats = bpy.context.view_layer.objects.active
     assert room("host.objects").shown_version(splats) == ""
-    assert connected.wait_until(lambda: job_now(connected).state.step >= 10, 120)
+    assert connected.wait_until(lambda: is_training(connected), 120)
     layout = draw("SPLATWRIGHT_PT_train")
     assert any("of 20,000" in text for text in layout.texts)
     assert {"splatwright.pause_job", "splatwright.stop_job", "splatwright.cancel_job"} <= layout.operators.keys()
@@ -93,7 +101,7 @@ def test_what_is_thrown_away_leaves_no_version(connected: ModuleType, capture: P
 
     start(capture, name="unwanted", steps=20_000)
     asset = bpy.context.view_layer.objects.active.splatwright.asset
-    assert connected.wait_until(lambda: job_now(connected).state.step >= 1, 120)
+    assert connected.wait_until(lambda: is_training(connected), 120)
     bpy.ops.splatwright.cancel_job()
     assert connected.wait_until(lambda: job_now(connected).is_over, 60)
     assert job_now(connected).state.status == "cancelled"
@@ -110,7 +118,7 @@ def test_jobs_of_an_earlier_session_are_found_listed_and_resumed(
     job = bpy.context.window_manager.splatwright.job
     start(capture, name="waiting", steps=20_000)
     second = bpy.context.window_manager.splatwright.job
-    assert connected.wait_until(lambda: connected.session().jobs[job].state.step >= 1, 120)
+    assert connected.wait_until(lambda: is_training(connected, job), 120)
     bpy.ops.splatwright.pause_job(job=job)
     connected.wait_until(lambda: connected.session().jobs[job].state.status == "paused", 60)
     bpy.ops.splatwright.backend_stop()
@@ -125,7 +133,10 @@ def test_jobs_of_an_earlier_session_are_found_listed_and_resumed(
     assert draw("SPLATWRIGHT_PT_train").operators["splatwright.resume_job"].result.job == job
     bpy.ops.splatwright.cancel_job(job=second)
     bpy.ops.splatwright.resume_job(job=job)
-    assert connected.wait_until(lambda: connected.session().jobs[job].state.status in ("running", "queued"), 60)
+    is_going_on = connected.wait_until(
+        lambda: connected.session().jobs[job].state.status in ("running", "queued"), 60
+    )
+    assert is_going_on, connected.session().jobs[job].state
     bpy.ops.splatwright.cancel_job(job=job)
     connected.wait_until(lambda: connected.session().jobs[job].is_over, 60)
 

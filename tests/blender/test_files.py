@@ -1,0 +1,139 @@
+"""Splat files in and out, by operator, menu and drop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Room = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def connected(backend: Any, room: Room, empty_file: None) -> Iterator[ModuleType]:
+    import bpy
+
+    bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
+    yield room("host.current")
+    bpy.ops.splatwright.backend_stop()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    from made_splats import write_ball
+
+    write_ball(tmp_path / "small.ply", count=300)
+    write_ball(tmp_path / "large.ply", count=900)
+    return [tmp_path / "small.ply", tmp_path / "large.ply"]
+
+
+def test_several_files_become_objects_in_one_undo_step(connected: ModuleType, files: list[Path]) -> None:
+    import bpy
+
+    bpy.ops.ed.undo_push(message="before")
+    names = [{"name": path.name} for path in files]
+    assert bpy.ops.splatwright.import_splats(directory=str(files[0].parent), files=names) == {"FINISHED"}
+    shown = {object.name: connected.session().assets[object.splatwright.asset] for object in bpy.data.objects}
+    assert {name: asset.splats for name, asset in shown.items()} == {"small": 300, "large": 900}
+    assert all(object.splatwright.version == shown[object.name].head for object in bpy.data.objects)
+    bpy.ops.ed.undo()
+    assert not [object for object in bpy.data.objects if object.splatwright.asset]
+
+
+def test_what_is_exported_is_what_was_imported(connected: ModuleType, files: list[Path], tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.splatwright.import_splats(filepath=str(files[1]))
+    target = tmp_path / "again.ply"
+    assert bpy.ops.splatwright.export_splats(filepath=str(target)) == {"FINISHED"}
+    bpy.ops.splatwright.import_splats(filepath=str(target))
+    first, second = (bpy.data.objects[name].splatwright for name in ("large", "again"))
+    backend = connected.link().backend
+    ours, theirs = (backend.splats(shown.asset, shown.version) for shown in (first, second))
+    assert (ours.means == theirs.means).all() and (ours.sh == theirs.sh).all()
+
+
+def test_the_version_that_is_shown_is_chosen_from_a_menu_and_written(
+    connected: ModuleType, room: Room, files: list[Path], tmp_path: Path, draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    splats = bpy.context.view_layer.objects.active
+    whole = splats.splatwright.version
+    empty = bpy.data.objects.new("Region", None)
+    bpy.context.scene.collection.objects.link(empty)
+    empty.location = (0, 0, 1)
+    bpy.context.view_layer.update()
+    bpy.ops.splatwright.run_method(method="crop", object=splats.name, box=empty.name)
+    assert connected.wait_until(lambda: len(room("host.versions").of(splats.splatwright.asset)) == 2, 30)
+    cropped = splats.splatwright.version
+    shown = [call.result.version for call in draw("SPLATWRIGHT_MT_versions").called("operator")]
+    assert shown == [cropped, whole]
+    bpy.ops.splatwright.show_version(version=whole)
+    bpy.ops.splatwright.export_splats(filepath=str(tmp_path / "whole.ply"))
+    assert (tmp_path / "whole.ply").stat().st_size > 0
+    header = (tmp_path / "whole.ply").read_bytes()[:400].decode(errors="replace")
+    assert "element vertex 300" in header
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("there_is_none.ply", None, "there_is_none.ply"),
+        ("broken.ply", b"ply\nformat binary_little_endian 1.0\nelement vertex 5\n", "broken.ply"),
+        ("picture.png", b"no splats", "'picture.png' is not a splat file of a known kind"),
+    ],
+)
+def test_what_cannot_be_read_is_said_and_leaves_no_object(
+    connected: ModuleType, tmp_path: Path, name: str, content: bytes | None, sentence: str
+) -> None:
+    import bpy
+
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.splatwright.import_splats(filepath=str(tmp_path / name))
+    assert not bpy.data.objects
+
+
+def test_only_splats_are_written_and_only_to_files_that_can_be(
+    connected: ModuleType, files: list[Path], tmp_path: Path
+) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match="No splat object is chosen"):
+        bpy.ops.splatwright.export_splats(filepath=str(tmp_path / "nothing.ply"))
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    with pytest.raises(RuntimeError, match=r"'splats.obj' does not end in .ply"):
+        bpy.ops.splatwright.export_splats(filepath=str(tmp_path / "splats.obj"), check_existing=False)
+    assert not (tmp_path / "splats.obj").exists()
+
+
+def test_the_menus_and_the_drop_know_the_files(extension: ModuleType, draw: Callable[..., Any]) -> None:
+    import bpy
+
+    for menu, operator in (
+        (bpy.types.TOPBAR_MT_file_import, "splatwright.import_splats"),
+        (bpy.types.TOPBAR_MT_file_export, "splatwright.export_splats"),
+    ):
+        assert operator in drawn_by_extensions(menu).operators
+    handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SPLATWRIGHT_FH_splats")
+    assert handler.bl_import_operator == "splatwright.import_splats" and ".ply" in handler.bl_file_extensions
+
+
+def drawn_by_extensions(menu: Any) -> Any:
+    """Only what was appended to a menu of Blender's own."""
+    from types import SimpleNamespace
+
+    import bpy
+    from recording_layout import RecordingLayout
+
+    layout = RecordingLayout()
+    for function in menu._dyn_ui_initialize():
+        if function.__module__.startswith("bl_ext."):
+            function(SimpleNamespace(layout=layout), bpy.context)
+    return layout
