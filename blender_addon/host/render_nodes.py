@@ -103,7 +103,7 @@ def _made_group(encoding: str, exposure: float) -> Any:
         expose = _after(color, group, "CompositorNodeExposure")
         expose.inputs["Exposure"].default_value = exposure
         color = expose.outputs[0]
-    color = _converted(color, group, _LIGHT, encoding)
+    color = _converted(color, group, _LIGHT, encoding, clamped=True)
     over = group.nodes.new("CompositorNodeAlphaOver")
     background, foreground = (socket for socket in over.inputs if socket.type == "RGBA")
     group.links.new(color, background)
@@ -116,11 +116,12 @@ def _made_group(encoding: str, exposure: float) -> Any:
     return group
 
 
-def _converted(color: Any, group: Any, encoding: str, wanted: str) -> Any:
+def _converted(color: Any, group: Any, encoding: str, wanted: str, *, clamped: bool = False) -> Any:
     """Colours in another encoding. The node that does it does not know that colours are premultiplied."""
     straight = _after(color, group, "CompositorNodePremulKey")
     convert = _after(straight.outputs[0], group, "CompositorNodeConvertColorSpace")
-    premultiplied = _after(convert.outputs[0], group, "CompositorNodePremulKey")
+    color = _clamped(convert.outputs[0], group) if clamped else convert.outputs[0]
+    premultiplied = _after(color, group, "CompositorNodePremulKey")
     convert.from_color_space, convert.to_color_space = encoding, wanted
     for node, old, new in (
         (straight, "PREMUL_TO_STRAIGHT", "To Straight"),
@@ -131,6 +132,16 @@ def _converted(color: Any, group: Any, encoding: str, wanted: str) -> Any:
         else:
             node.inputs["Type"].default_value = new
     return premultiplied.outputs[0]
+
+
+def _clamped(color: Any, group: Any) -> Any:
+    """What is brighter than the view shows would shine through splats brighter than it looks beside them."""
+    mix = group.nodes.new("ShaderNodeMix")
+    mix.data_type, mix.clamp_result = "RGBA", True
+    sockets = {socket.identifier: socket for socket in (*mix.inputs, *mix.outputs)}
+    sockets["Factor_Float"].default_value = 0.0
+    group.links.new(color, sockets["A_Color"])
+    return sockets["Result_Color"]
 
 
 def _after(color: Any, group: Any, kind: str) -> Any:

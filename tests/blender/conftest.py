@@ -119,6 +119,17 @@ def backend(served_backend: Any) -> Any:
 
 
 @pytest.fixture
+def connected(backend: Any, room: Callable[[str], ModuleType], empty_file: None) -> Iterator[ModuleType]:
+    """host.current of the extension, connected to a real backend, in an empty file."""
+    import bpy
+
+    bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
+    yield room("host.current")
+    if bpy.ops.splatwright.backend_stop.poll():  # not where the test has ended the backend
+        bpy.ops.splatwright.backend_stop()
+
+
+@pytest.fixture
 def no_backend(served_backend: Any) -> Any:
     """There is none, until .start()."""
     served_backend.stop()

@@ -1,0 +1,104 @@
+"""The overlay against goldens, and against what must be in front of what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+import splat_scene
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+WRITES = "SPLATWRIGHT_WRITE_GOLDENS"  # a folder: what is drawn now is written there, for a commit that shows both
+WIDTH, HEIGHT = 320, 240
+Draw = Callable[[], np.ndarray]
+
+
+@pytest.fixture
+def ball(connected: ModuleType, tmp_path: Path) -> Any:
+    return splat_scene.make(tmp_path)
+
+
+@pytest.fixture
+def drawn(room: Callable[[str], ModuleType]) -> Draw:
+    """What the viewport shows through the scene's camera, [H, W, 4] 0..1."""
+    space = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D").spaces.active
+    space.overlay.show_overlays = False
+    space.shading.type, space.shading.light, space.shading.color_type = "SOLID", "FLAT", "SINGLE"
+    space.shading.single_color = (0.2, 0.5, 0.2)
+    space.shading.background_type, space.shading.background_color = "VIEWPORT", (0.05, 0.05, 0.05)
+    offscreen = room("host.offscreen")
+    return lambda: offscreen.draw_camera(bpy.context.scene.camera, WIDTH, HEIGHT) / 255
+
+
+def compare(picture: np.ndarray, name: str) -> None:
+    folder = os.environ.get(WRITES)
+    if folder:
+        splat_scene.write(Path(folder, name), (picture * 255).round().astype(np.uint8))
+    golden = splat_scene.read(GOLDEN / name)
+    assert np.abs(picture - golden).mean() <= 1 / 255
+    assert splat_scene.decibels(picture, golden) >= 40
+
+
+def place(picture: np.ndarray, point: tuple[float, float, float]) -> np.ndarray:
+    """The pixel where the camera sees a point of the world."""
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    x, y, _ = world_to_camera_view(bpy.context.scene, bpy.context.scene.camera, Vector(point))
+    return picture[int((1 - y) * HEIGHT), int(x * WIDTH)]
+
+
+def test_a_mesh_in_front_and_one_through_the_middle(ball: Any, drawn: Draw) -> None:
+    picture = drawn()
+    compare(picture, "overlay_perspective.png")
+    ball.hide_set(True)
+    without = drawn()
+    ball.hide_set(False)
+    cube = (1.0, -1.31, 0.4)  # its side, in front of the ball
+    assert (place(picture, cube) == place(without, cube)).all()
+    crown = (0.0, 0.0, 1.0)
+    assert place(picture, crown)[2] > 0.85  # blue grows with z
+    on_the_plane = (1.9, -0.3, -0.6)  # beside the ball
+    assert (place(picture, on_the_plane) == place(without, on_the_plane)).all()
+    behind_the_ball = (-1.635, 1.54, -0.6)  # on the plane, where the ball's solid half covers it
+    assert np.abs(place(picture, behind_the_ball) - place(without, behind_the_ball)).max() > 0.2
+
+
+def test_an_orthographic_camera(ball: Any, drawn: Draw) -> None:
+    camera = bpy.context.scene.camera.data
+    camera.type, camera.ortho_scale = "ORTHO", 5.0
+    compare(drawn(), "overlay_orthographic.png")
+
+
+def test_what_is_not_splats_is_left_as_it_is(ball: Any, drawn: Draw) -> None:
+    whole = drawn()
+    ball.hide_set(True)
+    without = drawn()
+    assert 0.05 < (np.abs(whole - without).max(-1) > 0.02).mean() < 0.5
+    ball.hide_set(False)
+    assert (drawn() == whole).all()
+
+
+def test_each_duplicate_has_its_own_place_and_shape(ball: Any, drawn: Draw) -> None:
+    one = drawn()
+    for offset, scale in (((-2.2, 0.0, 0.0), (0.4, 0.4, 0.9)), ((1.2, 1.6, 0.0), (0.5, 0.5, 0.5))):
+        copy = ball.copy()
+        copy.location, copy.scale = offset, scale
+        bpy.context.collection.objects.link(copy)
+    collection = bpy.data.collections.new("Instanced")
+    inside = ball.copy()
+    collection.objects.link(inside)
+    empty = bpy.data.objects.new("Instance", None)
+    empty.instance_type, empty.instance_collection, empty.location = "COLLECTION", collection, (-2.6, 1.0, 1.4)
+    empty.scale = (0.4, 0.4, 0.4)
+    bpy.context.collection.objects.link(empty)
+    many = drawn()
+    for point in ((-2.2, 0.0, 0.0), (1.2, 1.6, 0.0), (-2.6, 1.0, 1.4)):
+        assert np.abs(place(many, point) - place(one, point)).max() > 0.05, point
+    compare(many, "overlay_duplicates.png")
