@@ -170,7 +170,7 @@ class JobQueue:
             running = self._runs(job)
             if running is not None:
                 running.job.go_on()
-                if card.status == "paused" and self._waiting:
+                if card.status == "paused" and running.job.is_set_aside:
                     card = self._put(card, status="queued")  # it was asked to make way, and now waits for its turn
             elif card.status in ("paused", "failed", "stopped"):
                 card = self._put(card, status="queued", failure=None, starts=0)

@@ -67,6 +67,11 @@ class SteeredJob(RunningJob):
     def set_aside(self) -> None:
         self._tell(order="set aside")
 
+    @property
+    def is_set_aside(self) -> bool:
+        """It will end as soon as it hears of it, and go on another time."""
+        return self._order == "set aside"
+
     def _tell(self, *, order: Order | None = None, paused: bool | None = None) -> None:
         with self._changed:
             self._order = order or self._order

@@ -304,6 +304,26 @@ def test_a_job_that_rests_lets_the_others_pass(bench: Bench) -> None:
     bench.queue.cancel(resting, keep=False)
 
 
+def test_a_job_that_is_making_way_is_resumed_although_the_other_is_gone_by_then(bench: Bench) -> None:
+    may_save, saving = threading.Event(), threading.Event()
+
+    def save() -> None:
+        saving.set()
+        assert may_save.wait(10)
+
+    first = bench.submit("first", lambda card, job: steps_until_told(card, job, save=save))
+    bench.wait(first, "running")
+    bench.queue.pause(first)
+    bench.wait(first, "paused")
+    assert saving.wait(10)
+    second = bench.submit("second")  # the first one is told to make way, and still writes its checkpoint
+    bench.queue.cancel(second, keep=False)
+    assert bench.queue.resume(first).status == "queued"
+    may_save.set()
+    bench.wait(first, "running")
+    assert bench.work.begun == ["first", "first"]
+
+
 def test_what_the_user_can_mend_is_told_with_its_hint_and_can_be_resumed(bench: Bench) -> None:
     def fails(card: JobCard, job: SteeredJob) -> Ending:
         raise UserError("disk_full", "The disk is full.", "Free some space.", fix="open_folder")
