@@ -77,9 +77,9 @@ def plan_of(context: bpy.types.Context, chosen: Any) -> Plan:
 
 
 def selected_names(context: bpy.types.Context) -> frozenset[str]:
-    """The selected objects and all that is parented to them."""
+    """The selected objects but cameras and lights, and all that is parented to them."""
     layer: Any = context.view_layer
-    chosen = [object for object in layer.objects if object.select_get()]
+    chosen = [o for o in layer.objects if o.select_get() and o.type not in ("CAMERA", "LIGHT")]
     return frozenset(item.name for object in chosen for item in (object, *object.children_recursive))
 
 

@@ -72,9 +72,9 @@ def surfaces(
     """Everything with faces that can be rendered.
 
     wanted: is asked for the original object, and for an instance also for the object that makes it; one yes is enough.
-    Instances of one mesh are evaluated once.
+    Instances of one object are evaluated once.
     """
-    known: dict[int, tuple[Mesh, Array]] = {}
+    known: dict[tuple[int, int], tuple[Mesh, Array]] = {}
     for instance in depsgraph.object_instances:
         shown: Any = instance.object
         if shown is None or shown.type not in SURFACES or shown.hide_render or not instance.show_self:
@@ -85,7 +85,8 @@ def surfaces(
         if not wanted(shown.original) and not (maker is not None and wanted(maker.original)):
             continue
         matrix = instance.matrix_world.copy()
-        key = shown.data.as_pointer() if shown.type == "MESH" else shown.as_pointer()
+        # Not the shown object itself: all instances are told one after the other in the same place of memory.
+        key = shown.data.as_pointer(), shown.original.as_pointer()
         if key not in known:
             with _mesh_of(shown) as mesh:
                 colors = base_colors.of_triangles(shown, mesh) if with_colors else np.zeros((0, 3), np.uint8)

@@ -73,7 +73,13 @@ def _picture(plan: Plan, view: PlannedView, place: CaptureFolder) -> Picture:
         seen = view_camera_of_scene(scene, camera, depsgraph)
         cameras.refuse_bent(seen, camera.name)
         stack.enter_context(_own_slot())
-        bpy.ops.render.render(write_still=True, scene=scene.name)
+        try:
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+        except RuntimeError as error:  # how Blender says that an operator has failed
+            told = str(error).removeprefix("Error: ").strip()
+            raise errors.UserError(
+                "bad_input", f"Blender could not render view {view.stem}: {told}", "Nothing was captured."
+            ) from error
     if not path.is_file():
         raise errors.UserError("refused", "The rendering was stopped, and nothing was captured.", "Capture again.")
     return Picture(name, seen)

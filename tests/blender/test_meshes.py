@@ -117,6 +117,40 @@ def test_instances_of_a_collection_stand_where_they_are_shown(meshes: ModuleType
     assert wanted[0].mesh.vertices.mean(axis=0)[0] == pytest.approx(5)
 
 
+def test_texts_in_a_collection_are_told_apart(meshes: ModuleType) -> None:
+    collection = bpy.data.collections.new("Texts")
+    for word in ("I", "WWWW"):
+        bpy.ops.object.text_add()
+        text: Any = bpy.context.object
+        text.name, text.data.body = word, word
+        collection.objects.link(text)
+        bpy.context.scene.collection.objects.unlink(text)
+    for x in (0, 10):
+        instance = bpy.data.objects.new("Instance", None)
+        instance.instance_type, instance.instance_collection = "COLLECTION", collection
+        instance.location.x = x
+        bpy.context.scene.collection.objects.link(instance)
+    widths = {(s.name, round(float(np.ptp(s.mesh.vertices[:, 0])), 3)) for s in meshes.surfaces(evaluated())}
+    (narrow,) = (width for name, width in widths if name == "I")
+    (wide,) = (width for name, width in widths if name == "WWWW")
+    assert wide > 3 * narrow
+
+
+def test_instances_of_geometry_nodes_count(meshes: ModuleType) -> None:
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=2, y_subdivisions=2, size=4)
+    tree = bpy.data.node_groups.new("Cubes", "GeometryNodeTree")
+    for direction in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
+    kinds = ("NodeGroupInput", "GeometryNodeInstanceOnPoints", "GeometryNodeMeshCube", "NodeGroupOutput")
+    source, instance, shape, output = (tree.nodes.new(kind) for kind in kinds)
+    tree.links.new(source.outputs[0], instance.inputs["Points"])
+    tree.links.new(shape.outputs["Mesh"], instance.inputs["Instance"])
+    tree.links.new(instance.outputs[0], output.inputs[0])
+    bpy.context.object.modifiers.new("Cubes", "NODES").node_group = tree
+    middles = sorted(tuple(surface.mesh.vertices.mean(axis=0).round()) for surface in meshes.surfaces(evaluated()))
+    assert middles == [(x, y, 0) for x in (-2, 0, 2) for y in (-2, 0, 2)]
+
+
 # ---- colours
 
 
