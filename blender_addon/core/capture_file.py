@@ -54,7 +54,7 @@ class CaptureFolder:
         self.folder = folder
         self._earlier = _earlier(folder, existing)
         self._extends = existing == "EXTEND" and self._earlier is not None
-        self.work = folder.with_name(f"{folder.name}.unfinished")
+        self.work = folder.with_name(f"{folder.name}.splatwright-unfinished")
         try:
             # Whatever an earlier Blender that ended in the middle has left.
             shutil.rmtree(self.work, ignore_errors=True)

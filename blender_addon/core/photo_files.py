@@ -69,7 +69,7 @@ def gather(photos: Iterable[Path], folder: Path | None = None) -> Path:
 
 
 def _filled(target: Path, chosen: list[Path]) -> Path:
-    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished = target.with_name(f"{target.name}.splatwright-unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         (unfinished / "images").mkdir(parents=True)

@@ -261,8 +261,8 @@ def test_all_settings_are_as_they_were_after_an_error(
     plan = room("host.capture_plan").plan_of(bpy.context, scene.splatwright.capture)
     steps = room("host.scene_capture").capture(plan, tmp_path / "tower", "KEEP")
     next(steps)
-    (tmp_path / "tower.unfinished" / "images").rmdir()
-    (tmp_path / "tower.unfinished" / "images").write_text("in the way")
+    (tmp_path / "tower.splatwright-unfinished" / "images").rmdir()
+    (tmp_path / "tower.splatwright-unfinished" / "images").write_text("in the way")
     with pytest.raises(room("protocol").errors.UserError, match="could not render view view_0000"):
         next(steps)
     assert everything(scene) == before
@@ -327,7 +327,7 @@ def test_what_cannot_be_captured_is_said_in_a_sentence(case: str, message: str, 
         Path(folder, "letter.txt").write_text("dear to me")
     with pytest.raises(RuntimeError, match=message):
         bpy.ops.splatwright.capture_scene(folder=folder, **options)
-    assert not (tmp_path / "tower.unfinished").exists()
+    assert not (tmp_path / "tower.splatwright-unfinished").exists()
 
 
 # ---- the preview
