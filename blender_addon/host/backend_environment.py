@@ -27,7 +27,13 @@ _installer: installer.Installer | None = None
 
 
 def plan_for(chosen: BackendSettings) -> tuple[install_plan.Plan, pythons.FoundPython]:
-    """What an installation would do, before the user agrees to it. Raises UserError when no Python can be used."""
+    """What an installation would do, before the user agrees to it. Raises UserError when it could not even begin."""
+    if not bpy.app.online_access:
+        message = "Blender may not go online, so nothing can be downloaded."
+        raise errors.UserError("refused", message, "Allow online access in the preferences, under System.")
+    if chosen.wheel and "://" not in chosen.wheel and not Path(chosen.wheel).is_file():
+        message = f"There is no wheel '{chosen.wheel}'."
+        raise errors.UserError("not_found", message, "Choose the file in the preferences.")
     python = pythons.find_python(chosen.python, avoid=[Path(bpy.utils.resource_path("LOCAL"))])
     system = paths.system_of(sys.platform)
     places = backend_life.places()
@@ -46,12 +52,6 @@ def wants_cuda(chosen: BackendSettings) -> bool:
 
 def install(chosen: BackendSettings) -> None:
     """Makes the environment anew. Raises UserError when that cannot begin."""
-    if not bpy.app.online_access:
-        message = "Blender may not go online, so nothing can be downloaded."
-        raise errors.UserError("refused", message, "Allow online access in the preferences, under System.")
-    if chosen.wheel and "://" not in chosen.wheel and not Path(chosen.wheel).is_file():
-        message = f"There is no wheel '{chosen.wheel}'."
-        raise errors.UserError("not_found", message, "Choose the file in the preferences.")
     plan, _ = plan_for(chosen)
     _begin(plan, lambda run: run.install(backend_life.version(), cuda=wants_cuda(chosen)))
 

@@ -141,15 +141,20 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
 
         with told(self) as outcome:
             plan, python = _environment().plan_for(self._chosen())
-            self._lines = (
-                f"This needs {sizes_in_words(plan)}. {plan.note}".strip(),
-                f"Into {backend_life.places().environment}",
-                f"With {python.path} (Python {python.short_version})",
-                f"From {_source(self._chosen())}",
+            source = _environment().source(self._chosen())
+            indexes = " and ".join(filter(None, (source.index, source.extra_index)))
+            lines = (
+                f"This needs {sizes_in_words(plan)}.",
+                plan.note,
+                f"Into: {backend_life.places().environment}",
+                f"With: {python.path} (Python {python.short_version})",
+                f"The backend: {self._chosen().wheel or 'as it came with the extension'}" if source.wheel else "",
+                f"Packages: from {indexes or 'the index that pip is configured for'}",
             )
+            self._lines = tuple(filter(None, lines))
             self.consent = True  # by the dialog's button
             return context.window_manager.invoke_props_dialog(
-                self, width=480, title=self.bl_label, confirm_text="Download and install"
+                self, width=480, title=self.bl_label, confirm_text="Download and Install"
             )
         return result(outcome)
 
@@ -297,12 +302,6 @@ def _environment() -> ModuleType:
     from ..host import backend_environment
 
     return backend_environment
-
-
-def _source(wanted: BackendSettings) -> str:
-    source = _environment().source(wanted)
-    indexes = " and ".join(filter(None, (source.index, source.extra_index))) or "pip's configured index"
-    return f"{source.wheel}, and the packages it needs from {indexes}" if source.wheel else indexes
 
 
 def _device(text: str) -> Any:

@@ -299,6 +299,24 @@ def test_disabled_the_extension_ends_its_backend_and_leaves_no_timer(
     assert addon.state == "not_installed"
 
 
+def test_blender_ends_although_its_backend_still_does_its_job(addon: Extension, tmp_path: Path) -> None:
+    told = tmp_path / "ended.txt"
+    slow = f"import sys, time; sys.stdin.read(); time.sleep(3); open({str(told)!r}, 'w').write('by itself')"
+    script = (
+        "import bpy\n"
+        f"bpy.ops.preferences.addon_enable(module={addon.preferences.ROOT!r})\n"
+        f"try: bpy.ops.splatwright.backend_start(command={program(tmp_path / 'splatwright', slow)!r}, timeout=1)\n"
+        "except RuntimeError as error: print(error)\n"
+    )
+    # Blender 4.5 hung for ever in its own end when a thread of ours woke up meanwhile.
+    ended = subprocess.run([sys.executable, "-c", script], timeout=60, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0 and "did not answer within 1 s" in ended.stdout, ended.stdout + ended.stderr
+    deadline = time.monotonic() + 20
+    while not told.exists():
+        assert time.monotonic() < deadline, "its input was not closed"
+        time.sleep(0.05)
+
+
 # ---- the private environment
 
 
