@@ -1,22 +1,23 @@
-# pyright: reportAttributeAccessIssue=false
-"""The versions of assets, as panels need them: asked for when an asset changes, never in a draw."""
+"""The versions of assets, as panels need them: what is not known yet is asked for after the draw, not in it."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import bpy
 
 from ..core import events
 from ..protocol import errors, messages, things
 from . import current
 
 _versions: dict[str, tuple[things.VersionInfo, ...]] = {}
-_asked: set[str] = set()
+_wanted: set[str] = set()  # will be asked for
+_asked: set[str] = set()  # the answer is on its way
 
 
 def of(asset: str) -> tuple[things.VersionInfo, ...]:
-    """Oldest first; empty until the backend has said them."""
+    """Oldest first; empty until the backend has said them. Any thread."""
+    if asset not in _versions and asset not in _wanted and asset in current.session().assets:
+        _wanted.add(asset)
+        current.post(lambda: _ask(asset))
     return _versions.get(asset, ())
 
 
@@ -34,9 +35,7 @@ def _heard(event: events.Event) -> None:
     match event:
         case events.AssetsCame():
             _versions.clear()
-            for asset in {object.splatwright.asset for object in bpy.data.objects} - {""}:
-                if asset in current.session().assets:
-                    _ask(asset)
+            _wanted.clear()
         case events.Heard(message=messages.AssetChanged(asset=info)):
             _ask(info.asset)
         case events.Heard(message=messages.AssetRemoved(asset=asset)):
@@ -48,10 +47,12 @@ def _heard(event: events.Event) -> None:
 def _ask(asset: str) -> None:
     link = current.open_link()
     if link is None or asset in _asked:
+        _wanted.discard(asset)
         return
 
     def answered(answer: Any) -> None:
         _asked.discard(asset)
+        _wanted.discard(asset)
         match answer:
             case messages.VersionList(versions=versions):
                 _versions[asset] = versions
@@ -75,5 +76,5 @@ def register() -> None:
 
 def unregister() -> None:
     current.unlisten(_heard)
-    _versions.clear()
-    _asked.clear()
+    for known in (_versions, _wanted, _asked):
+        known.clear()

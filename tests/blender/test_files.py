@@ -80,6 +80,23 @@ def test_the_version_that_is_shown_is_chosen_from_a_menu_and_written(
     assert "element vertex 300" in header
 
 
+def test_splats_that_the_backend_has_are_added_from_a_menu_and_their_versions_get_known(
+    connected: ModuleType, room: Room, files: list[Path], draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    asset = bpy.context.view_layer.objects.active.splatwright.asset
+    bpy.ops.wm.read_homefile(use_empty=True)
+    room("host.versions")._versions.clear()  # as in a new session, in which nothing of it was heard
+    items = {item.result.asset: item for item in draw("SPLATWRIGHT_MT_assets").called("operator")}
+    bpy.ops.splatwright.add_splats(asset=items[asset].result.asset)
+    draw("SPLATWRIGHT_PT_splats")
+    assert connected.wait_until(lambda: len(room("host.versions").of(asset)) == 1, 30)
+    label = room("host.versions").of(asset)[0].label
+    assert label and label in draw("SPLATWRIGHT_PT_splats").texts
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
