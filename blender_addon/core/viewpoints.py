@@ -15,6 +15,7 @@ Array = npt.NDArray[np.float64]
 Arrangement = Literal["FIBONACCI", "RINGS"]
 
 FEWEST_VIEWS = 4  # one is held out, and the backend trains on three or more
+_AT_ONCE = 20_000  # points, so that a million of them do not fill the memory
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
@@ -64,15 +65,23 @@ def viewpoints(orbit: Orbit, centre: Array, distance: float) -> Array:
     )
 
 
-def fitting_distance(radius: float, angle_x: float, angle_y: float, margin: float = 1.0) -> float:
-    """How far from its centre a ball just fits into both fields of view (radians), times `margin`."""
-    return margin * max(radius, 1e-6) / math.sin(min(angle_x, angle_y, math.radians(170)) / 2)
+def fitting_distance(orbit: Orbit, centre: Array, points: Array, half_width: float, half_height: float) -> float:
+    """How far from the centre the cameras must be so that each of them sees all points [N, 3], times the margin.
+
+    half_width, half_height: of a picture, at a distance of 1.
+    A point p, as seen from the centre, is inside a picture's right edge when dot(p, right) <= half_width * (distance -
+    dot(p, backward)), which is one linear function of p for each edge of each picture; the largest value counts.
+    """
+    right, up, backward = viewpoints(orbit, np.zeros(3), 1.0)[:, :3, :3].transpose(2, 0, 1)  # [count, 3] each
+    across, along = right / half_width, up / half_height
+    edges = np.concatenate([backward + across, backward - across, backward + along, backward - along])
+    parts = np.array_split(points - centre, len(points) // _AT_ONCE + 1)
+    return orbit.margin * max(1e-6, *(float((part @ edges.T).max()) for part in parts))
 
 
-def bounding_ball(positions: Array) -> tuple[Array, float]:
-    """The centre of the points' box [3], and how far the farthest point [N, 3] is from it. Needs one point or more."""
-    centre = (positions.min(axis=0) + positions.max(axis=0)) / 2
-    return centre, float(np.linalg.norm(positions - centre, axis=1).max())
+def middle(points: Array) -> Array:
+    """Of the box around the points [N, 3]; [3]. Needs one point or more."""
+    return (points.min(axis=0) + points.max(axis=0)) / 2
 
 
 def _fibonacci(orbit: Orbit) -> tuple[Array, Array]:

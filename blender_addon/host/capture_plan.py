@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,17 +93,19 @@ def _around(context: bpy.types.Context, chosen: Any) -> tuple[tuple[PlannedView,
         jitter=chosen.jitter,
         seed=chosen.seed,
     )
-    centre, radius = _ball(context)
+    points = _subject(context)
+    centre = viewpoints.middle(points)
     seen = cameras.view_camera(cameras.Lens(chosen.lens), cameras.frame(chosen.width, chosen.height), np.eye(4))
-    angles = (2 * math.atan(seen.width / 2 / seen.fx), 2 * math.atan(seen.height / 2 / seen.fy))
-    distance = chosen.distance or viewpoints.fitting_distance(radius, *angles, orbit.margin)
+    half = (seen.width / 2 / seen.fx, seen.height / 2 / seen.fy)
+    distance = chosen.distance or viewpoints.fitting_distance(orbit, centre, points, *half)
     poses = viewpoints.viewpoints(orbit, centre, distance)
     # Near enough for what stands closer than the objects, without wasting the depth of EEVEE.
     lens = cameras.Lens(chosen.lens, clip_start=distance / 1000, clip_end=max(1000.0, 100 * distance))
     return tuple(PlannedView(f"view_{number:04d}", pose) for number, pose in enumerate(poses)), lens
 
 
-def _ball(context: bpy.types.Context) -> tuple[Array, float]:
+def _subject(context: bpy.types.Context) -> Array:
+    """The vertices of what is to be in the middle of the pictures, [N, 3] in the world."""
     names = selected_names(context)
     depsgraph = context.evaluated_depsgraph_get()
     found = list(meshes.surfaces(depsgraph, lambda object: object.name in names, with_colors=False))
@@ -113,8 +114,7 @@ def _ball(context: bpy.types.Context) -> tuple[Array, float]:
         raise errors.UserError(
             "bad_input", "There is nothing to capture: no object with a surface is shown.", "Add or show an object."
         )
-    positions = np.concatenate([surface.mesh.vertices[np.unique(surface.mesh.faces)] for surface in found])
-    return viewpoints.bounding_ball(positions.astype(np.float64))
+    return np.concatenate([surface.mesh.vertices for surface in found]).astype(np.float64)
 
 
 def _of_cameras(context: bpy.types.Context, chosen: Any) -> tuple[PlannedView, ...]:

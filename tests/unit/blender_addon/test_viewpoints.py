@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blender_addon.core.viewpoints import Orbit, bounding_ball, fitting_distance, viewpoints
+from blender_addon.core.viewpoints import Orbit, fitting_distance, middle, viewpoints
 from shared_protocol.errors import UserError
 
 CENTRE = np.array([1.0, -2.0, 0.5])
@@ -62,16 +62,24 @@ def test_jitter_is_the_seeds_and_no_others() -> None:
     assert np.abs(same - other).max() > 0.01
 
 
-def test_a_ball_at_the_fitting_distance_touches_the_edge_of_the_narrower_view() -> None:
-    distance = fitting_distance(2.0, angle_x=1.0, angle_y=0.6)
-    assert math.asin(2.0 / distance) == pytest.approx(0.3)
-    assert fitting_distance(2.0, 1.0, 0.6, margin=1.5) == pytest.approx(1.5 * distance)
-
-
-def test_the_ball_holds_every_point() -> None:
+@pytest.mark.parametrize("orbit", ORBITS)
+def test_at_the_fitting_distance_all_is_seen_and_something_touches_an_edge(orbit: Orbit) -> None:
     points = np.random.default_rng(0).normal(size=(50, 3)) * (1, 2, 3) + CENTRE
-    centre, radius = bounding_ball(points)
-    assert np.linalg.norm(points - centre, axis=1).max() == pytest.approx(radius)
+    exact = replace(orbit, margin=1.0)
+    distance = fitting_distance(exact, CENTRE, points, half_width=0.5, half_height=0.3)
+    views = np.linalg.inv(viewpoints(exact, CENTRE, distance))
+    x, y, z = np.einsum("vij,nj->ivn", views[:, :3, :3], points) + views[:, :3, 3].T[..., None]
+    reach = np.maximum(np.abs(x / -z) / 0.5, np.abs(y / -z) / 0.3)
+    assert (z < 0).all() and reach.max() == pytest.approx(1.0)
+    assert fitting_distance(replace(exact, margin=1.5), CENTRE, points, 0.5, 0.3) == pytest.approx(1.5 * distance)
+
+
+def test_a_single_point_is_seen_from_somewhere() -> None:
+    assert fitting_distance(Orbit(), CENTRE, CENTRE[None], 0.5, 0.3) > 0
+
+
+def test_the_middle_is_that_of_the_box() -> None:
+    assert middle(np.array([(0, 0, 0), (0, 0, 0), (2, -4, 6.0)])).tolist() == [1, -2, 3]
 
 
 @pytest.mark.parametrize("orbit", [Orbit(count=3), Orbit(lowest=1.0, highest=0.5)])
