@@ -172,7 +172,7 @@ class Desk:
         """Takes it off the list; versions that a file or a session still reaches stay. Raises while a job writes it."""
         if self._queue.running_on(asset):
             name = self._assets.asset(asset).name
-            raise UserError("refused", f"A job is still writing '{name}'.", "Cancel the job first.")
+            raise UserError("refused", f"A job is still at work on '{name}'.", "Cancel the job first.")
         self._assets.delete(asset)
         self._asset_removed(asset)
 
@@ -273,7 +273,7 @@ class Desk:
             splats=0 if head is None else head.splats,
             bytes=sum(version.bytes for version in versions),
             created=card.created,
-            job=self._queue.running_on(card.id),
+            job=self._queue.writing(card.id),
             bounds=None if head is None else head.bounds,
             up=card.up,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 from backend.jobs.queue import Ending, JobQueue, Work
@@ -49,8 +50,10 @@ class JobLanes:
         tell: Callable[[Event], None],
         on_fatal: Callable[[str], None],
     ) -> None:
+        # One lock for both: what a job's end tells asks both queues, and two locks would be taken crosswise.
+        changed = threading.Condition(threading.RLock())
         self._queues = tuple(
-            JobQueue(workspace, work, pictures, tell=tell, on_fatal=on_fatal, categories=categories)
+            JobQueue(workspace, work, pictures, tell=tell, on_fatal=on_fatal, categories=categories, changed=changed)
             for categories in (LONG, QUICK)
         )
 
@@ -85,6 +88,11 @@ class JobLanes:
     def running_on(self, asset: str) -> str:
         """The job that still works on this asset; "" = none."""
         return next(filter(None, (queue.running_on(asset) for queue in self._queues)), "")
+
+    def writing(self, asset: str) -> str:
+        """The job that will still make a version of this asset; "" = none. A mesh only reads its splats."""
+        job = self.running_on(asset)
+        return job if job and self.state(job).category != "meshing" else ""
 
     def pause(self, job: str) -> JobState:
         return self._queue_of(job).pause(job)

@@ -81,12 +81,16 @@ class JobQueue:
         tell: Callable[[Event], None],
         on_fatal: Callable[[str], None],
         categories: Container[str] | None = None,
+        changed: threading.Condition | None = None,
     ) -> None:
-        """categories: of the jobs that are this queue's, where there are several; None = all are."""
+        """categories: of the jobs that are this queue's, where there are several; None = all are.
+
+        changed: the lock of all queues that ask each other, on a lock that a thread may take twice.
+        """
         self._workspace, self._work, self._lane = workspace, work, lane
         self._categories = categories
         self._tell, self._on_fatal = tell, on_fatal
-        self._changed = threading.Condition(threading.RLock())
+        self._changed = changed or threading.Condition(threading.RLock())
         self._cards: dict[str, JobCard] = {}
         self._waiting: list[str] = []
         self._running: _Running | None = None

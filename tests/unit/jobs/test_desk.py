@@ -258,7 +258,7 @@ def test_names_and_deletion(room: Room, ply: Path, tiny_capture: Path) -> None:
     # A Blender file, or its undo, that still names the version can show it.
     assert drawn(room, SceneObject(asset=info.asset, version=info.head)).color[..., 3].max() > 0
     state = room.train(tiny_capture)
-    with pytest.raises(UserError, match="still writing 'toy'"):
+    with pytest.raises(UserError, match="still at work on 'toy'"):
         room.desk.delete(state.asset)
     room.desk.cancel(state.job, False)
 
