@@ -31,6 +31,7 @@ def connected(backend: Any, room: Room, empty_file: None) -> Iterator[ModuleType
 
     current = room("host.current")
     bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
+    bpy.context.window_manager.splatwright.job = ""
     yield current
     for job in [job for job in current.session().jobs.values() if not job.is_over]:
         bpy.ops.splatwright.cancel_job(job=job.state.job)  # else it would keep the next test waiting
@@ -96,6 +97,38 @@ def test_the_object_is_there_at_once_and_follows_the_job(
     assert splats.splatwright.version == job_now(connected).state.version != ""
 
 
+def test_in_a_window_the_operators_return_at_once_and_the_result_comes_with_the_tick(
+    connected: ModuleType, capture: Path, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bpy
+
+    monkeypatch.setattr(connected, "is_interactive", lambda: True)  # there is a window, and we are the tick
+    start(capture, name="beside")
+    assert not bpy.data.objects and bpy.context.window_manager.splatwright.job == ""
+    assert connected.wait_until(lambda: len(bpy.data.objects) == 1, 60)
+    splats = bpy.data.objects["beside"]
+    assert connected.wait_until(lambda: job_now(connected).is_over, 120)
+    assert splats.splatwright.version == job_now(connected).state.version != ""
+
+    empty = bpy.data.objects.new("Region", None)
+    bpy.context.scene.collection.objects.link(empty)
+    empty.scale = (100, 100, 100)
+    bpy.context.view_layer.update()
+    bpy.context.view_layer.objects.active = splats
+    bpy.context.scene.splatwright.box = empty
+    trained = splats.splatwright.version
+    assert bpy.ops.splatwright.run_method(method="crop") == {"FINISHED"}
+    assert splats.splatwright.version == trained
+    assert connected.wait_until(lambda: splats.splatwright.version != trained, 60)
+    asset = splats.splatwright.asset
+    assert connected.wait_until(lambda: connected.session().job_of_asset(asset) is None, 10)
+
+    start(Path("/nowhere/at/all"), name="wrong")  # what goes wrong later is shown in the panel
+    assert connected.wait_until(lambda: connected.session().failure is not None, 30)
+    assert "/nowhere/at/all" in connected.session().failure.message
+    connected.dispatch(room("core.events").Dismissed())
+
+
 def test_what_is_thrown_away_leaves_no_version(connected: ModuleType, capture: Path) -> None:
     import bpy
 
@@ -133,9 +166,7 @@ def test_jobs_of_an_earlier_session_are_found_listed_and_resumed(
     assert draw("SPLATWRIGHT_PT_train").operators["splatwright.resume_job"].result.job == job
     bpy.ops.splatwright.cancel_job(job=second)
     bpy.ops.splatwright.resume_job(job=job)
-    is_going_on = connected.wait_until(
-        lambda: connected.session().jobs[job].state.status in ("running", "queued"), 60
-    )
+    is_going_on = connected.wait_until(lambda: connected.session().jobs[job].state.status in ("running", "queued"), 60)
     assert is_going_on, connected.session().jobs[job].state
     bpy.ops.splatwright.cancel_job(job=job)
     connected.wait_until(lambda: connected.session().jobs[job].is_over, 60)
