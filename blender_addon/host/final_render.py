@@ -29,8 +29,9 @@ _told = ""  # in this render: one sentence is enough
 @bpy.app.handlers.persistent
 def _begins(scene: bpy.types.Scene, *_: object) -> None:
     global _is_rendering, _told
-    _is_rendering, _told = True, ""
-    if not render_nodes.is_set_up(scene) or not objects.splat_objects(scene):
+    # Captures of the scene go without the compositor, and then nobody looks at the splats' picture.
+    _is_rendering, _told = scene.render.use_compositing, ""
+    if not _is_rendering or not render_nodes.is_set_up(scene) or not objects.splat_objects(scene):
         return
     try:
         make_ready()

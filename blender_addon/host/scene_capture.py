@@ -62,7 +62,7 @@ def _picture(plan: Plan, view: PlannedView, place: CaptureFolder) -> Picture:
     name = place.new_name(view.stem)
     path = place.work / name
     with ExitStack() as stack:
-        if view.frame is not None and view.frame != scene.frame_current:
+        if view.frame is not None and (view.frame, 0.0) != (scene.frame_current, scene.frame_subframe):
             stack.callback(scene.frame_set, scene.frame_current, subframe=scene.frame_subframe)
             scene.frame_set(view.frame)
         camera = stack.enter_context(_made_camera(scene, plan.lens, view.pose)) if view.pose is not None else None

@@ -177,6 +177,16 @@ def test_splats_are_not_in_the_pictures(scene: Any, tmp_path: Path) -> None:
     assert scene.objects["Cube.001"].hide_render is False
 
 
+def test_splats_in_the_final_render_are_not_asked_for(
+    no_backend: Any, scene: Any, tmp_path: Path, room: Callable[[str], ModuleType]
+) -> None:
+    room("host.render_nodes").set_up(scene)
+    bpy.ops.mesh.primitive_cube_add(location=(9, 9, 9))
+    bpy.context.object.splatwright.asset = "some"
+    capture(tmp_path / "tower")
+    assert room("host.current").session().failure is None
+
+
 def test_the_background_can_stay(scene: Any, tmp_path: Path) -> None:
     scene.splatwright.capture.transparent = False
     capture(tmp_path / "tower")
