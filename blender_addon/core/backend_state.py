@@ -211,6 +211,8 @@ def _button(state: State, mode: Mode, owned: bool) -> Button:
             return Button("splatwright.backend_stop", "Cancel")
         case "running" | "busy":
             return Button("splatwright.backend_stop", "Stop" if owned else "Disconnect")
+        case "lost" if owned:  # its parent starts it again; a second one would only be in its way
+            return Button("splatwright.backend_stop", "Stop")
         case "stopped" | "lost" | "failed" if mode == "local":
             return Button("splatwright.backend_start", "Start" if state == "stopped" else "Start Again")
         case _:

@@ -41,8 +41,8 @@ def start(chosen: BackendSettings | None = None) -> None:
     from ..link.backend_process import BackendProcess
 
     chosen = chosen or preferences.settings()
-    if current.session().life.state in ("starting", "running", "busy"):
-        return
+    if current.session().life.state in ("starting", "running", "busy") or _process is not None:
+        return  # it runs, or is being started again
     if chosen.mode != "local":
         attach(chosen)
         return
@@ -93,7 +93,7 @@ def connect(timeout_s: float, chosen: BackendSettings | None = None) -> BackendL
 def _no_connection(waited_s: float) -> errors.UserError:
     life = current.session().life
     message = life.sentence if life.state in _AT_REST else f"The backend did not answer within {waited_s:.0f} s."
-    hint = "The backend's log says more." if life.mode == "local" else "Look at the preferences."
+    hint = "The backend's log says more." if life.mode == "local" else ""
     return errors.UserError("connection", message, hint, life.button.operator if life.button is not None else "")
 
 

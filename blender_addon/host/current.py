@@ -159,10 +159,13 @@ def _carry_out(effect: effects.Effect) -> None:
 
 
 def _ask(message: messages.ListMethods | messages.ListJobs | messages.ListAssets) -> None:
-    if _link is None:
+    asked = _link
+    if asked is None:
         return
 
     def answered(answer: Any) -> None:
+        if _link is not asked:
+            return  # another backend's things
         match answer:
             case messages.Catalog(methods=methods):
                 dispatch(events.CatalogCame(methods))
@@ -176,7 +179,7 @@ def _ask(message: messages.ListMethods | messages.ListJobs | messages.ListAssets
                 tell(answer)
 
     try:
-        when_done(_link.ask(message), answered)
+        when_done(asked.ask(message), answered)
     except errors.UserError:  # the link was closed in this very moment
         log.debug("Nobody to ask for %s", type(message).__name__)
 

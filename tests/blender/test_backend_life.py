@@ -160,6 +160,34 @@ def test_a_second_blender_attaches_to_the_backend_that_runs(addon: Extension, ba
     assert backend.is_running and addon.targets.token(backend.connection_file) == before
 
 
+def test_of_two_blenders_that_start_one_the_slower_attaches(
+    addon: Extension, served_backend: Any, tmp_path: Path
+) -> None:
+    text = (
+        "import os, time\n"
+        f"while not os.path.exists({str(served_backend.connection_file)!r}): time.sleep(0.05)\n"
+        "print('Another backend works here.'); raise SystemExit(1)"
+    )
+    addon.chosen.command = program(tmp_path / "splatwright", text)
+    addon.life_of.start()
+    assert addon.session.life.owned
+    served_backend.start()
+    assert addon.current.wait_until(lambda: addon.state == "running" and not addon.session.life.owned, 60)
+    assert addon.session.life.button.label == "Disconnect"
+
+
+def test_while_ours_is_being_started_again_no_second_one_is_started(
+    addon: Extension, command: str, tmp_path: Path
+) -> None:
+    assert OPERATORS.backend_start(command=command, device="cpu") == {"FINISHED"}
+    before = addon.life_of.last_lines()
+    addon.current.dispatch(addon.events.LinkChanged("lost", "The connection to the backend was lost."))
+    assert addon.state == "lost" and addon.session.life.button.operator == "splatwright.backend_stop"
+    addon.life_of.start()
+    addon.current.wait_until(lambda: False, 1)
+    assert addon.life_of.last_lines() == before, "another log was begun"
+
+
 def test_a_backend_that_dies_at_once_says_why(addon: Extension, tmp_path: Path) -> None:
     bad = program(
         tmp_path / "splatwright", "print('Loading.'); print('numpy is missing. Install it.'); raise SystemExit(1)"

@@ -61,9 +61,9 @@ TABLE: list[tuple[list[LifeChanged | LinkChanged], State, str, str]] = [
     ([local(), OURS, READY], "running", STOP, "ready"),
     ([local(), OURS, READY, BUSY], "busy", STOP, "busy"),
     ([local(), OURS, READY, BUSY, READY], "running", STOP, "ready"),
-    ([local(), OURS, READY, LOST], "lost", START, "It was lost."),
-    ([local(), OURS, READY, LOST, SILENT], "lost", START, "It was lost."),
-    ([local(), OURS, READY, LOST, GONE], "lost", START, "It was lost."),  # the end of its process tells
+    ([local(), OURS, READY, LOST], "lost", STOP, "It was lost."),
+    ([local(), OURS, READY, LOST, SILENT], "lost", STOP, "It was lost."),
+    ([local(), OURS, READY, LOST, GONE], "lost", STOP, "It was lost."),  # the end of its process tells
     ([local(), OURS, READY, LOST, READY], "running", STOP, "ready"),
     ([local(), OURS, READY, LOST, ProcessEnded("It died 4 times.")], "failed", START, "It died 4 times."),
     ([local(), OURS, READY, ProcessEnded()], "stopped", START, "not running"),
@@ -77,6 +77,7 @@ TABLE: list[tuple[list[LifeChanged | LinkChanged], State, str, str]] = [
     ([local(), OURS, ProcessEnded("No."), Surveyed("remote", "whole")], "failed", CONNECT, "No."),
     # one that somebody else started
     ([local(), FOUND, READY], "running", STOP, "ready"),
+    ([local(), FOUND, READY, LOST], "lost", START, "It was lost."),
     ([local(), FOUND, READY, LOST, GONE], "failed", START, "It ended."),
     ([local(), FOUND, READY, LOST, LinkChanged("absent", "", gone=True)], "failed", START, "could not"),
     ([local("missing"), FOUND, READY, StopAsked()], "not_installed", INSTALL, "not installed"),
