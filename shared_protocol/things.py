@@ -15,7 +15,8 @@ LARGEST_PICTURE = 16384  # pixels along a side
 
 Array = npt.NDArray[Any]
 Identifier = Annotated[str, msgspec.Meta(max_length=128)]
-Name = Annotated[str, msgspec.Meta(max_length=200)]
+LONGEST_NAME = 200
+Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 PathText = Annotated[str, msgspec.Meta(max_length=4096)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # also of bytes

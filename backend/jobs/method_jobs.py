@@ -25,12 +25,12 @@ from backend.rigging.inputs import RiggingInputs
 from backend.splats.representation import CloudRepresentation, Representation
 from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
-from backend.store.cards import JobCard, VersionCard, new_id
+from backend.store.cards import AssetCard, JobCard, VersionCard, new_id
 from backend.store.payload import read_arrays, write_arrays
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 from shared_protocol.messages import MeshData, RunMethod
-from shared_protocol.things import Matrix
+from shared_protocol.things import LONGEST_NAME, Matrix
 
 _INPUT, _MESH = "input.safetensors", "mesh.safetensors"
 
@@ -63,7 +63,7 @@ class MethodJobs:
         return JobCard(
             id=job,
             created=time.time(),
-            name=wish.name or f"{method.label}: {asset.name}",
+            name=wish.name or f"{method.label}: {asset.name}"[:LONGEST_NAME],
             method=method.id,
             category=method.category,
             status="queued",
@@ -98,7 +98,8 @@ class MethodJobs:
         """Nothing of these jobs is drawn before it is a version."""
 
     def over(self, card: JobCard) -> None:
-        self._on_asset(card.asset)
+        if self._workspace.catalogue.find(AssetCard, card.asset) is not None:
+            self._on_asset(card.asset)
 
     def discard(self, card: JobCard) -> None:
         for leftover in sorted(self._workspace.job_folder(card.id).glob("*")):
@@ -106,6 +107,10 @@ class MethodJobs:
                 shutil.rmtree(leftover)
             elif leftover.name != "job.json":
                 leftover.unlink()
+        for version in self._assets.versions(card.asset):
+            if version.job == card.id:
+                self._workspace.drop(version)
+                self._assets.payload_path(version).unlink(missing_ok=True)
 
     def _edit(
         self,

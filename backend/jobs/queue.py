@@ -240,7 +240,6 @@ class JobQueue:
         running.job.ended()
         with self._changed:
             latest, card = running.watcher.latest, self._cards[card.id]
-            self._work.over(card)
             self._running = None
             if card.status == "cancelled" or changes.get("status") == "cancelled":
                 self._discard(card)
@@ -251,6 +250,7 @@ class JobQueue:
                 self._put(card, **{**told, **changes}, keep_now=False)
             elif not self._closing and card.status == "queued":
                 self._queue(card.id)
+            self._work.over(card)  # last, so that what it tells of the asset does not name this job any more
         return True
 
     def _attempt(self, card: JobCard, job: SteeredJob) -> dict[str, Any] | None:

@@ -71,6 +71,8 @@ def test_a_crop_makes_a_small_new_version_and_leaves_the_old_one(room: Room, ass
     assert made.bounds is not None and abs(made.bounds[2]) < 0.1 and made.bounds[5] == pytest.approx(1, abs=0.05)
     assert any(isinstance(e, AssetChanged) and e.asset.head == state.version for e in room.events)
     assert any(isinstance(e, JobNote) and "750 of 1,500" in e.text for e in room.events)
+    told = [event.asset for event in room.events if isinstance(event, AssetChanged)]
+    assert told[-1].job == "" and told[-1].head == state.version, "the last word is that nothing works on it"
 
 
 def test_an_edit_does_not_wait_behind_a_training(room: Room, asset: AssetInfo, tiny_capture: Path) -> None:
@@ -148,6 +150,8 @@ def test_a_mesh_is_made_and_fetched(room: Room, asset: AssetInfo) -> None:
     assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 1).mean() < 0.1
     assert room.desk.assets()[0].head == asset.head
     crop = done(room, "crop", asset.asset, box=UPPER_HALF)
+    long = room.desk.rename(asset.asset, "n" * 200)
+    assert len(done(room, "crop", long.asset, box=UPPER_HALF).name) <= 200
     with pytest.raises(UserError, match="made no mesh"):
         room.desk.mesh(crop.job)
 
@@ -265,3 +269,7 @@ def test_a_cancelled_job_leaves_no_arrays_and_no_version(room: Room, asset: Asse
     wait_for(lambda: sorted(p.name for p in (room.folder / "jobs" / first.job).iterdir()) == ["job.json"])
     bind = done(room, "bind", asset.asset, vertices=vertices, faces=faces)
     assert (room.folder / "jobs" / bind.job / "input.safetensors").is_file()
+    # As when it is thrown away in the very moment in which its version is written.
+    room.desk._methods.discard(room.desk._workspace.find(JobCard, bind.job, "job"))
+    assert [found.version for found in room.desk.versions(asset.asset)] == [asset.head]
+    assert sorted(p.name for p in (room.folder / "jobs" / bind.job).iterdir()) == ["job.json"]
