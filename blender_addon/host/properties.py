@@ -50,9 +50,16 @@ def use_catalog(methods: Iterable[things.MethodInfo]) -> bool:
     methods = tuple(methods)
     if methods == _catalog and _registered:
         return False
-    groups = settings_properties.make_groups(methods)  # first, because it may refuse
+    groups, before = settings_properties.make_groups(methods), _catalog
+    if not any(method.category == "training" for method in methods):
+        raise ValueError("The backend's catalog has no method to train with.")
     _unregister_classes()
-    _register(methods, groups)
+    try:
+        _register(methods, groups)
+    except (RuntimeError, TypeError, ValueError) as error:  # what Blender refuses, it says while it registers
+        _unregister_classes()
+        _register(before, settings_properties.make_groups(before))
+        raise ValueError(f"Blender cannot show the backend's methods: {error}") from error
     return True
 
 
@@ -82,34 +89,36 @@ def _heard(event: events.Event) -> None:
 def _register(methods: tuple[things.MethodInfo, ...], groups: tuple[type[Any], ...]) -> None:
     global _registered, _catalog
     scene_group = _scene_group(methods, groups[-1])
-    classes = (*groups, scene_group, SPLATWRIGHT_PG_object, SPLATWRIGHT_PG_window)
-    for cls in classes:
+    for cls in (*groups, scene_group, SPLATWRIGHT_PG_object, SPLATWRIGHT_PG_window):
         bpy.utils.register_class(cls)
-    _registered, _catalog = classes, methods
-    for owner, group in _owners(scene_group):
+        _registered = (*_registered, cls)
+    for owner, group in (
+        (bpy.types.Object, SPLATWRIGHT_PG_object),
+        (bpy.types.Scene, scene_group),
+        (bpy.types.WindowManager, SPLATWRIGHT_PG_window),
+    ):
         owner.splatwright = bpy.props.PointerProperty(type=group)
+    _catalog = methods
 
 
 def _unregister_classes() -> None:
     global _registered
-    for owner, _ in _owners(None):
-        if _registered:
+    for owner in (bpy.types.Object, bpy.types.Scene, bpy.types.WindowManager):
+        if hasattr(owner, "splatwright"):
             del owner.splatwright
     for cls in reversed(_registered):
         bpy.utils.unregister_class(cls)
     _registered = ()
 
 
-def _owners(scene_group: type[Any] | None) -> tuple[tuple[Any, type[Any] | None], ...]:
-    return (
-        (bpy.types.Object, SPLATWRIGHT_PG_object),
-        (bpy.types.Scene, scene_group),
-        (bpy.types.WindowManager, SPLATWRIGHT_PG_window),
-    )
-
-
 def _is_mesh(_self: object, candidate: bpy.types.Object) -> bool:
     return candidate.type == "MESH" and not candidate.splatwright.asset
+
+
+def _mesh_chosen(self: Any, _context: object) -> None:
+    from . import bindings  # it looks at objects, which know their properties
+
+    bindings.depend_on_mesh(self.id_data)
 
 
 def _is_box(_self: object, candidate: bpy.types.Object) -> bool:
@@ -130,9 +139,14 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
         name="File",
         description="A copy of these splats in a file, from which the asset can be made again",
         subtype="FILE_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     mesh: bpy.props.PointerProperty(
-        name="Mesh", description="The splats follow the deformation of this mesh", type=bpy.types.Object, poll=_is_mesh
+        name="Mesh",
+        description="The splats follow the deformation of this mesh",
+        type=bpy.types.Object,
+        poll=_is_mesh,
+        update=_mesh_chosen,
     )
 
 

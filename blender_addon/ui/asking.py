@@ -9,16 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import bpy
 
 from ..core import events
 from ..host import current
-from ..protocol import errors, messages, things
-
-if TYPE_CHECKING:
-    from ..protocol import remote
+from ..protocol import errors, messages, remote, things
 
 Result = TypeVar("Result")
 _A_WEEK_S = 7 * 86400.0  # longer than any job
@@ -37,10 +34,10 @@ def can_ask(operator: Any) -> bool:
 
 
 def attempt(operator: Any, action: Callable[[], None]) -> set[Any]:
-    """Does what an operator does. What the user can mend is reported and shown in the panel."""
+    """Does what an operator does. What goes wrong is reported and shown in the panel."""
     try:
         action()
-    except errors.UserError as error:
+    except (errors.UserError, remote.BackendMistake) as error:
         current.tell(error)
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
@@ -94,7 +91,7 @@ def when_ended(job: str, callback: Callable[[things.JobState], None]) -> None:
 
 
 def wait_for_job(job: str) -> things.JobState:
-    """Only without a window. Raises UserError when the job failed or the backend went away for good."""
+    """Only without a window. Raises UserError or BackendMistake when the job failed or the backend went for good."""
 
     def is_over() -> bool:
         session = current.session()
@@ -107,10 +104,11 @@ def wait_for_job(job: str) -> things.JobState:
             "connection", "The backend ended before the job did.", "Start it again; the job resumes."
         )
     failure = view.state.failure
-    if failure is not None:
-        kind = "unsupported" if failure.kind == "mistake" else failure.kind
-        raise errors.UserError(kind, failure.message, failure.hint, failure.fix)
-    return view.state
+    if failure is None:
+        return view.state
+    if failure.kind == "mistake":
+        raise remote.BackendMistake(failure.message)
+    raise errors.UserError(failure.kind, failure.message, failure.hint, failure.fix)
 
 
 def _look_for_ends(_event: events.Event | None) -> None:

@@ -41,6 +41,8 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         name="Settings", description='Of the method, over those of the scene, such as {"margin": 2}'
     )
 
+    _driver = ""  # the mesh that the splats will follow
+
     @classmethod
     def description(cls, context: Any, operator_properties: Any) -> str:
         method = properties.method_called(operator_properties.method)
@@ -84,11 +86,11 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
             **self._inputs(context, method, splats),
         )
         begun: list[str] = []
-        name = splats.name
+        name, driver = splats.name, self._driver  # the operator is gone when the answer comes
 
         def started(state: things.JobState) -> None:
             begun.append(state.job)
-            _started(state, name)
+            _started(state, name, driver)
 
         asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)
         if not current.is_interactive():
@@ -119,8 +121,7 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
                 )
             at_rest = chosen.bind_pose == "REST" and method.id not in _TAKE_THE_MESH_AS_POSED
             found = regions.mesh_of(splats, mesh, at_rest=at_rest)
-            # The splats follow the mesh as soon as a version that is bound to it is shown.
-            splats.splatwright.mesh = mesh
+            self._driver = mesh.name
             return {"vertices": found.vertices, "faces": found.faces}
         return {}
 
@@ -147,10 +148,25 @@ class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
         return asking.attempt(self, lambda: _fetch_mesh(self.job, splats.name if splats else ""))
 
 
-def _started(state: things.JobState, splats: str) -> None:
+def _started(state: things.JobState, splats: str, driver: str) -> None:
     asking.learn(state)
     if state.category == "meshing":
         asking.when_ended(state.job, lambda ended: _meshed(ended, splats))
+    if driver:
+        _follow(state.job, splats, driver)
+
+
+def _follow(job: str, splats: str, driver: str) -> None:
+    """The splats follow the mesh as soon as a version that is bound to it is shown, in the same undo step."""
+    own: Any = bpy.data.objects[splats].splatwright
+    before = own.mesh.name if own.mesh is not None else ""
+    own.mesh = bpy.data.objects.get(driver)
+
+    def ended(state: things.JobState) -> None:
+        if state.status != "finished" and splats in bpy.data.objects:
+            bpy.data.objects[splats].splatwright.mesh = bpy.data.objects.get(before)
+
+    asking.when_ended(job, ended)
 
 
 def _meshed(ended: things.JobState, splats: str) -> None:

@@ -63,13 +63,12 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
 
     def _start(self, context: Any) -> None:
         folder = Path(self.capture or capture_folder(context.scene))
-        options = self._options(context.scene)
+        name, options = self.name, self._options(context.scene)  # the operator is gone when the thread begins
 
         def begin(backend: remote.Backend) -> tuple[things.JobState, things.AssetInfo]:
-            state = backend.train(folder, self_name, **options).state()
+            state = backend.train(folder, name, **options).state()
             return state, next(asset for asset in backend.assets() if asset.asset == state.asset)
 
-        self_name = self.name  # the operator is gone when the thread begins
         asking.ask(begin, _started)
         if self.wait and not current.is_interactive():
             job = context.window_manager.splatwright.job
@@ -154,6 +153,8 @@ class JobOperator:
     def _steer(self, context: Any) -> None:
         job = self.job
         if not job:
+            if not current.is_interactive():
+                current.connect()  # then the jobs are known
             view = shown_job(context)
             if view is None:
                 raise errors.UserError("not_found", "There is no job.", "Start a training first.")

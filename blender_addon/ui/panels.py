@@ -105,7 +105,7 @@ class SPLATWRIGHT_OT_copy_text(bpy.types.Operator):
 CLASSES: tuple[type[Any], ...] = (
     SPLATWRIGHT_OT_copy_text,
     SPLATWRIGHT_PT_backend,
-    SPLATWRIGHT_PT_problem,  # when the first panel of a tab appears, Blender moves the tab
+    SPLATWRIGHT_PT_problem,  # not first: Blender moves a tab whose first panel appears
     *panel_capture.CLASSES,
     *panel_train.CLASSES,
     *panel_splats.CLASSES,

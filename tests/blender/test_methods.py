@@ -145,6 +145,22 @@ def test_splats_are_bound_to_the_mesh_at_rest_and_know_it(
     assert any(mesh.name in text for text in draw("SPLATWRIGHT_PT_rig").texts)
 
 
+def test_a_binding_that_fails_leaves_the_mesh_that_was_followed(connected: ModuleType, ball: Any) -> None:
+    import bpy
+
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=1)
+    near = bpy.context.view_layer.objects.active
+    near.matrix_world = ball.matrix_world
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=1, location=(1e4, 0, 0))
+    far = bpy.context.view_layer.objects.active
+    bpy.context.view_layer.update()
+    bpy.ops.splatwright.run_method(method="bind", object=ball.name, mesh=near.name)
+    version = ball.splatwright.version
+    with pytest.raises(RuntimeError, match="Error"):
+        bpy.ops.splatwright.run_method(method="bind", object=ball.name, mesh=far.name, settings='{"distance": 0.001}')
+    assert ball.splatwright.mesh == near and ball.splatwright.version == version
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -125,15 +125,19 @@ def test_another_backends_catalog_takes_the_place_and_what_was_set_stays(
     assert properties.method_called("sharpen") == new
 
 
+@pytest.mark.parametrize("fault", ["a number that is too big", "a name that is too long", "nothing to train with"])
 def test_a_catalog_that_blender_cannot_hold_is_told_and_changes_nothing(
-    room: Room, empty_file: None, own_catalog: Any
+    room: Room, empty_file: None, own_catalog: Any, fault: str
 ) -> None:
     import bpy
 
     protocol, current = room("protocol"), room("host.current")
     big = protocol.schema.Setting("big", "integer", "Big", "Too big.", 5_000_000_000)
-    wrong = protocol.things.MethodInfo(id="wrong", category="editing", label="W", help="W.", settings=(big,))
-    current.dispatch(room("core.events").CatalogCame((*own_catalog, wrong)))
+    settings = (big,) if fault == "a number that is too big" else ()
+    name = "long" * 30 if fault == "a name that is too long" else "wrong"
+    wrong = protocol.things.MethodInfo(id=name, category="editing", label="W", help="W.", settings=settings)
+    others = () if fault == "nothing to train with" else own_catalog
+    current.dispatch(room("core.events").CatalogCame((*others, wrong)))
     assert current.session().failure is not None
     current.dispatch(room("core.events").Dismissed())
     assert room("host.properties").catalog() == own_catalog
