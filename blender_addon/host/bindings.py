@@ -16,6 +16,7 @@ from . import current, meshes, objects, versions
 
 _CLIENT = secrets.token_hex(6)  # nobody else's poses have our names
 _NAMES = 4  # taken in turn, so that a pose is not replaced while a picture of it is on its way
+_MODIFIER = "Splatwright Mesh"
 POSE_S = 20.0
 
 
@@ -81,6 +82,20 @@ def may_follow(object: bpy.types.Object) -> bool:
     """Whether the object has a mesh to follow, if its version is bound, which `versions` knows."""
     properties: Any = object.splatwright  # type: ignore[attr-defined]
     return properties.mesh is not None and properties.asset in current.session().assets
+
+
+def depend_on_mesh(object: Any) -> None:
+    """Lets Blender know that the object looks different when its mesh is deformed.
+
+    Else Blender would leave a mesh that is hidden as it was, and a mesh is hidden where its splats are shown. A modifier
+    that transfers nothing says so, and changes nothing.
+    """
+    mesh, modifier = object.splatwright.mesh, object.modifiers.get(_MODIFIER)
+    if mesh is None and modifier is not None:
+        object.modifiers.remove(modifier)
+    elif mesh is not None:
+        modifier = modifier or object.modifiers.new(_MODIFIER, "DATA_TRANSFER")
+        modifier.object, modifier.use_object_transform, modifier.show_expanded = mesh, False, False
 
 
 def pose_for_render(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, link: BackendLink) -> str:

@@ -1,0 +1,127 @@
+"""Splats that hang on a mesh follow it, in the viewport and in F12."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+import splat_scene
+
+Room = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def bound(connected: ModuleType, room: Room, tmp_path: Path) -> tuple[Any, Any]:
+    """The ball, bound to a mesh of its own shape with a shape key that moves it to x = -1.5."""
+    ball = splat_scene.make(tmp_path)
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=1.0, segments=24, ring_count=16)
+    mesh = bpy.context.view_layer.objects.active
+    mesh.name, mesh.hide_render = "Driver", True
+    mesh.shape_key_add(name="Basis")
+    moved = mesh.shape_key_add(name="Moved")
+    for point in moved.data:
+        point.co.x -= 1.5
+    moved.value = 0.0  # Blender 5 adds keys at 1
+    before = ball.splatwright.version
+    bpy.ops.splatwright.run_method(method="bind", object=ball.name, mesh=mesh.name)
+    versions = room("host.versions")
+    assert connected.wait_until(lambda: len(versions.of(ball.splatwright.asset)) == 2, 30)
+    assert ball.splatwright.version != before and ball.splatwright.mesh == mesh
+    return ball, mesh
+
+
+def followed(room: Room, connected: ModuleType, ball: Any) -> str:
+    """The pose in which a viewport draws the ball once the backend knows it."""
+    bindings = room("host.bindings")
+    known = bindings.pose_of(ball)
+    bindings.follow(bpy.context.evaluated_depsgraph_get())
+    connected.wait_until(lambda: bindings.pose_of(ball) != known, 10)
+    return bindings.pose_of(ball)
+
+
+def test_each_change_of_the_mesh_is_a_pose_of_its_own(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room
+) -> None:
+    ball, mesh = bound
+    bindings = room("host.bindings")
+    at_rest = followed(room, connected, ball)
+    assert at_rest
+    bindings.follow(bpy.context.evaluated_depsgraph_get())
+    assert not connected.wait_until(lambda: bindings.pose_of(ball) != at_rest, 0.3)  # nothing has moved
+    mesh.hide_set(True)
+    mesh.data.shape_keys.key_blocks["Moved"].value = 1.0
+    posed = followed(room, connected, ball)
+    assert posed not in ("", at_rest)
+    (shown,) = room("host.objects").scene_objects(
+        bpy.context.evaluated_depsgraph_get(), for_render=False, pose_of=bindings.pose_of
+    )
+    assert shown.pose == posed
+
+
+def test_f12_shows_the_pose_of_each_frame(bound: tuple[Any, Any], tmp_path: Path) -> None:
+    ball, mesh = bound
+    key = mesh.data.shape_keys.key_blocks["Moved"]
+    bpy.ops.splatwright.setup_render()
+    at_rest = splat_scene.rendered(tmp_path / "rest.png")
+    for frame, value in ((1, 0.0), (2, 1.0)):
+        key.value = value
+        key.keyframe_insert("value", frame=frame)
+    scene = bpy.context.scene
+    scene.frame_set(2)
+    posed = splat_scene.rendered(tmp_path / "posed.png")
+    scene.frame_set(1)
+    assert splat_scene.decibels(splat_scene.rendered(tmp_path / "again.png"), at_rest) > 60
+    # Moved as a whole, it looks like the unbound ball that is moved as a whole.
+    ball.splatwright.mesh, ball.location.x = None, -1.5
+    moved = splat_scene.rendered(tmp_path / "moved.png")
+    assert splat_scene.decibels(posed, at_rest) < 28
+    assert splat_scene.decibels(posed, moved) > 40
+
+
+def test_splats_follow_the_mesh_in_the_world_wherever_their_own_object_stands(
+    bound: tuple[Any, Any], tmp_path: Path
+) -> None:
+    ball, mesh = bound
+    bpy.ops.splatwright.setup_render()
+    at_rest = splat_scene.rendered(tmp_path / "rest.png")
+    mesh.location.x = -1.5
+    moved = splat_scene.rendered(tmp_path / "moved.png")
+    ball.splatwright.mesh, ball.location.x = None, -1.5
+    expected = splat_scene.rendered(tmp_path / "expected.png")
+    assert splat_scene.decibels(moved, at_rest) < 28
+    assert splat_scene.decibels(moved, expected) > 40
+
+
+def test_another_mesh_is_said_in_one_sentence_and_nothing_breaks(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room, tmp_path: Path
+) -> None:
+    ball, mesh = bound
+    posed = followed(room, connected, ball)
+    mesh.modifiers.new("More", "SUBSURF").levels = 1
+    bindings = room("host.bindings")
+    bindings.follow(bpy.context.evaluated_depsgraph_get())
+    assert connected.wait_until(lambda: bool(bindings.trouble_of(ball)), 10)
+    assert bindings.pose_of(ball) == posed  # as it was last
+    assert connected.session().failure is not None and "vert" in connected.session().failure.message
+    bpy.ops.splatwright.setup_render()
+    splat_scene.rendered(tmp_path / "comes_all_the_same.png")
+    mesh.modifiers.clear()
+    mesh.location.z = 0.1
+    bindings.follow(bpy.context.evaluated_depsgraph_get())
+    assert connected.wait_until(lambda: not bindings.trouble_of(ball), 10)
+
+
+def test_poses_that_the_backend_has_forgotten_are_told_again(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room
+) -> None:
+    ball, _ = bound
+    followed(room, connected, ball)
+    room("host.bindings").forget()
+    assert room("host.bindings").pose_of(ball) == ""
+    assert followed(room, connected, ball)
+    assert np.isfinite(ball.location).all()
