@@ -11,11 +11,13 @@ from . import current
 _versions: dict[str, tuple[things.VersionInfo, ...]] = {}
 _wanted: set[str] = set()  # will be asked for
 _asked: set[str] = set()  # the answer is on its way
+_outdated: set[str] = set()  # the asset has changed since it was asked
 
 
 def of(asset: str) -> tuple[things.VersionInfo, ...]:
     """Oldest first; empty until the backend has said them. Any thread."""
-    if asset not in _versions and asset not in _wanted and asset in current.session().assets:
+    is_new = asset not in _versions and asset not in _wanted and asset not in _asked
+    if is_new and asset in current.session().assets:
         _wanted.add(asset)
         current.post(lambda: _ask(asset))
     return _versions.get(asset, ())
@@ -23,7 +25,7 @@ def of(asset: str) -> tuple[things.VersionInfo, ...]:
 
 def want(asset: str) -> None:
     """Asks for them unless they are known: an object may show an asset that nobody has looked at yet."""
-    if asset not in _versions:
+    if asset not in _versions and asset not in _asked:
         _ask(asset)
 
 
@@ -45,14 +47,16 @@ def _heard(event: events.Event) -> None:
 
 
 def _ask(asset: str) -> None:
+    _wanted.discard(asset)
+    if asset in _asked:
+        _outdated.add(asset)
+        return
     link = current.open_link()
-    if link is None or asset in _asked:
-        _wanted.discard(asset)
+    if link is None:
         return
 
     def answered(answer: Any) -> None:
         _asked.discard(asset)
-        _wanted.discard(asset)
         match answer:
             case messages.VersionList(versions=versions):
                 _versions[asset] = versions
@@ -61,6 +65,9 @@ def _ask(asset: str) -> None:
                 pass  # the asset is gone, or the connection; both are told elsewhere
             case BaseException():
                 current.tell(answer)
+        if asset in _outdated:
+            _outdated.discard(asset)
+            _ask(asset)
 
     try:
         future = link.ask(messages.ListVersions(asset=asset))
@@ -76,5 +83,5 @@ def register() -> None:
 
 def unregister() -> None:
     current.unlisten(_heard)
-    for known in (_versions, _wanted, _asked):
+    for known in (_versions, _wanted, _asked, _outdated):
         known.clear()

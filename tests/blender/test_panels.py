@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from types import ModuleType
 from typing import Any
 
@@ -130,6 +131,40 @@ def test_an_answer_that_comes_after_the_events_does_not_bring_an_older_state_bac
     asking.learn(job(room), things.AssetInfo(asset="a", name="old", head=""))
     assert session.session().jobs["1"].state.status == "finished"
     assert session.session().assets["a"].name == "fern"
+
+
+class SlowLink:
+    """Answers when the test wants it to."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def ask(self, message: Any) -> Future[Any]:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+def test_versions_that_change_while_they_are_asked_for_are_asked_for_again(
+    session: Any, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions, things, messages = room("host.versions"), room("protocol").things, room("protocol").messages
+    link = SlowLink()
+    monkeypatch.setattr(session, "open_link", lambda: link)
+    connect(session, room)
+    session._session = room("core.session").Session(
+        assets={"slow": things.AssetInfo(asset="slow", name="fern", head="")}
+    )
+    assert versions.of("slow") == versions.of("slow") == () and not link.futures  # nothing is asked in a draw
+    session.drain()
+    assert len(link.futures) == 1
+    changed = messages.AssetChanged(asset=things.AssetInfo(asset="slow", name="fern", head="v"))
+    session.dispatch(room("core.events").Heard(changed, time.monotonic()))
+    link.futures[0].set_result(messages.VersionList(versions=()))
+    session.drain()
+    info = things.VersionInfo(version="v", asset="slow", label="MCMC")
+    link.futures[1].set_result(messages.VersionList(versions=(info,)))
+    session.drain()
+    assert versions.of("slow") == (info,) and len(link.futures) == 2
 
 
 @pytest.mark.parametrize(
