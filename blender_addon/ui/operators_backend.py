@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,32 +10,14 @@ import bpy
 import msgspec
 
 from ..core.backend_settings import BackendSettings
+from ..core.backend_state import Environment
 from ..core.events import Dismissed
 from ..host import backend_life, current, preferences
 from ..protocol import errors
+from . import asking
 
 _INSTALL_S = 4 * 3600.0
 _END_S = 20.0
-
-
-class _Failing:
-    failed = False
-
-
-@contextlib.contextmanager
-def told(operator: bpy.types.Operator) -> Iterator[_Failing]:
-    """What the user can mend is shown in the panel and reported by the operator."""
-    outcome = _Failing()
-    try:
-        yield outcome
-    except errors.UserError as error:
-        outcome.failed = True
-        current.tell(error)
-        operator.report({"ERROR"}, str(error))
-
-
-def result(outcome: _Failing) -> set[str]:
-    return {"CANCELLED"} if outcome.failed else {"FINISHED"}
 
 
 def chosen(**given: str) -> BackendSettings:
@@ -61,13 +41,14 @@ class StartBackend(bpy.types.Operator):
         return _is_not(cls, ("installing",), "The backend is being installed")
 
     def execute(self, _context: Any) -> set[str]:
-        with told(self) as outcome:
-            wanted = chosen(command=self.command, workspace=self.workspace, device=_device(self.device))
-            if current.is_interactive():
-                backend_life.start(wanted)
-            else:
-                backend_life.connect(self.timeout, wanted)
-        return result(outcome)
+        return asking.attempt(self, self._start)
+
+    def _start(self) -> None:
+        wanted = chosen(command=self.command, workspace=self.workspace, device=_device(self.device))
+        if current.is_interactive():
+            backend_life.start(wanted)
+        else:
+            backend_life.connect(self.timeout, wanted)
 
 
 class ConnectBackend(bpy.types.Operator):
@@ -82,18 +63,19 @@ class ConnectBackend(bpy.types.Operator):
     timeout: bpy.props.FloatProperty(name="Seconds to wait", default=20.0, min=0.0, options={"SKIP_SAVE"})
 
     def execute(self, _context: Any) -> set[str]:
-        with told(self) as outcome:
-            mode = "remote" if self.address else "running" if self.connection_file else preferences.settings().mode
-            wanted = chosen(
-                mode="running" if mode == "local" else mode,
-                connection_file=self.connection_file,
-                address=self.address,
-                key_file=self.key_file,
-            )
-            backend_life.attach(wanted)
-            if not current.is_interactive():
-                backend_life.connect(self.timeout, wanted)
-        return result(outcome)
+        return asking.attempt(self, self._connect)
+
+    def _connect(self) -> None:
+        mode = "remote" if self.address else "running" if self.connection_file else preferences.settings().mode
+        wanted = chosen(
+            mode="running" if mode == "local" else mode,
+            connection_file=self.connection_file,
+            address=self.address,
+            key_file=self.key_file,
+        )
+        backend_life.attach(wanted)
+        if not current.is_interactive():
+            backend_life.connect(self.timeout, wanted)
 
 
 class StopBackend(bpy.types.Operator):
@@ -137,26 +119,30 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
         return _can_work(cls)
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
+        if asking.attempt(self, self._look) == {"CANCELLED"}:
+            return {"CANCELLED"}
+        self.consent = True  # by the dialog's button
+        return context.window_manager.invoke_props_dialog(
+            self, width=480, title=self.bl_label, confirm_text="Download and Install"
+        )
+
+    def _look(self) -> None:
+        """What the dialog says. Raises UserError when nothing could be installed anyway."""
         from ..core.install_plan import sizes_in_words
 
-        with told(self) as outcome:
-            plan, python = _environment().plan_for(self._chosen())
-            source = _environment().source(self._chosen())
-            indexes = " and ".join(filter(None, (source.index, source.extra_index)))
-            lines = (
-                f"This needs {sizes_in_words(plan)}.",
-                plan.note,
-                f"Into: {backend_life.places().environment}",
-                f"With: {python.path} (Python {python.short_version})",
-                f"The backend: {self._chosen().wheel or 'as it came with the extension'}" if source.wheel else "",
-                f"Packages: from {indexes or 'the index that pip is configured for'}",
-            )
-            self._lines = tuple(filter(None, lines))
-            self.consent = True  # by the dialog's button
-            return context.window_manager.invoke_props_dialog(
-                self, width=480, title=self.bl_label, confirm_text="Download and Install"
-            )
-        return result(outcome)
+        wanted = self._chosen()
+        plan, python = _environment().plan_for(wanted)
+        source = _environment().source(wanted)
+        indexes = " and ".join(filter(None, (source.index, source.extra_index)))
+        lines = (
+            f"This needs {sizes_in_words(plan)}.",
+            plan.note,
+            f"Into: {backend_life.places().environment}",
+            f"With: {python.path} (Python {python.short_version})",
+            f"The backend: {wanted.wheel or 'as it came with the extension'}" if source.wheel else "",
+            f"Packages: from {indexes or 'the index that pip is configured for'}",
+        )
+        self._lines = tuple(filter(None, lines))
 
     def draw(self, _context: Any) -> None:
         layout: Any = self.layout
@@ -164,13 +150,14 @@ class _Installing(bpy.types.Operator if TYPE_CHECKING else object):
             layout.label(text=line)
 
     def execute(self, _context: Any) -> set[str]:
-        with told(self) as outcome:
-            if not self.consent:
-                message = "Nothing was installed, because nobody agreed to the download."
-                raise errors.UserError("refused", message, "Pass consent=True.")
-            _environment().install(self._chosen())
-            outcome.failed = _waited() != "whole"
-        return result(outcome)
+        return asking.attempt(self, self._install)
+
+    def _install(self) -> None:
+        if not self.consent:
+            message = "Nothing was installed, because nobody agreed to the download."
+            raise errors.UserError("refused", message, "Pass consent=True.")
+        _environment().install(self._chosen())
+        _wait_until_it_is("whole")
 
     def _chosen(self) -> BackendSettings:
         return chosen(
@@ -211,7 +198,6 @@ class CancelInstall(bpy.types.Operator):
 
     def execute(self, _context: Any) -> set[str]:
         _environment().cancel()
-        _waited()
         return {"FINISHED"}
 
 
@@ -226,10 +212,11 @@ class VerifyBackend(bpy.types.Operator):
         return _can_work(cls)
 
     def execute(self, _context: Any) -> set[str]:
-        with told(self) as outcome:
-            _environment().verify()
-            outcome.failed = _waited() != "whole"
-        return result(outcome)
+        return asking.attempt(self, self._verify)
+
+    def _verify(self) -> None:
+        _environment().verify()
+        _wait_until_it_is("whole")
 
 
 class RemoveBackend(bpy.types.Operator):
@@ -246,10 +233,11 @@ class RemoveBackend(bpy.types.Operator):
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, _context: Any) -> set[str]:
-        with told(self) as outcome:
-            _environment().remove()
-            outcome.failed = _waited() == "broken"
-        return result(outcome)
+        return asking.attempt(self, self._remove)
+
+    def _remove(self) -> None:
+        _environment().remove()
+        _wait_until_it_is("missing")
 
 
 class ShowLog(bpy.types.Operator):
@@ -310,12 +298,15 @@ def _device(text: str) -> Any:
     return text
 
 
-def _waited() -> str:
-    """Without a window: waits until the environment has been worked on. How it is then, or "whole" in a window."""
+def _wait_until_it_is(wanted: Environment) -> None:
+    """Without a window: until the environment has been worked on. Raises UserError when it is not as wanted then."""
     if current.is_interactive():
-        return "whole"
+        return
     current.wait_until(lambda: not _environment().is_at_work(), _INSTALL_S)
-    return current.session().life.environment
+    life = current.session().life
+    if life.environment != wanted:
+        fix = life.button.operator if life.button is not None else ""
+        raise errors.UserError("missing_dependency", life.sentence, fix=fix)
 
 
 def _can_work(operator: type[bpy.types.Operator]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -20,6 +21,7 @@ import bpy
 import pytest
 from made_splats import write_ball
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 REPOSITORY_COMMAND = "Scripts/splatwright.exe" if os.name == "nt" else "splatwright"
 OPERATORS: Any = bpy.ops.splatwright
 
@@ -207,6 +209,45 @@ def test_a_backend_that_is_killed_is_told_from_one_that_was_stopped(addon: Exten
     addon.life_of.stop(20)
     addon.current.wait_until(lambda: False, 0.2)
     assert addon.state == "not_installed" and addon.session.failure is None
+
+
+# ---- a job
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="the working process is found the Linux way")
+def test_a_job_outlives_the_death_of_its_process_and_moves_the_version_once(
+    addon: Extension, backend: Any, room: Callable[[str], ModuleType], empty_file: None, tmp_path: Path
+) -> None:
+    make = "import sys, pathlib; from backend.captures import make_capture; make_capture(pathlib.Path(sys.argv[1]))"
+    capture = tmp_path / "capture"
+    subprocess.run([str(backend.python), "-c", make, str(capture)], cwd=REPOSITORY, check=True)
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    states: list[str] = []
+    objects = room("host.objects")
+    addon.current.listen(lambda _event: states.append(addon.state))
+    job = addon.current.link().backend.train(capture, "made", quality="draft", steps=400).id
+
+    def view() -> Any:
+        return addon.session.jobs.get(job)
+
+    assert addon.current.wait_until(lambda: view() is not None and len(view().curve.points) > 3, 120)
+    assert addon.session.active_job is view() and addon.session.job_of_asset(view().state.asset) is view()
+    shown = objects.create(bpy.context, addon.session.assets[view().state.asset])
+    parent = addon.targets._read(backend.connection_file).process
+    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    assert addon.current.wait_until(lambda: addon.state == "lost", 30)
+    assert addon.current.wait_until(lambda: addon.session.is_listed and addon.state == "running", 60)
+    assert "killed" in addon.session.restarted
+    assert shown.splatwright.version == "" and objects.shown_version(shown) == ""
+    assert addon.current.wait_until(lambda: view().is_over, 300)
+    assert view().state.status == "finished" and view().state.resumed == 1, view().state
+    steps = [point.step for point in view().curve.points]
+    assert steps == sorted(set(steps)), "what the dead process had learned since its checkpoint still stands there"
+    assert shown.splatwright.version == view().state.version != ""
+    assert addon.session.assets[view().state.asset].job == ""
+    assert states.count("lost") and addon.session.failure is None
 
 
 # ---- connect
@@ -410,7 +451,8 @@ def test_an_environment_is_made_checked_broken_repaired_and_removed(
     assert start[:4] == (str(places.python), "-m", "backend", "serve")
     assert OPERATORS.backend_verify() == {"FINISHED"}
     Path(places.environment, "bad").touch()
-    assert OPERATORS.backend_verify() == {"CANCELLED"}
+    with pytest.raises(RuntimeError, match="broken on purpose"):
+        OPERATORS.backend_verify()
     assert addon.state == "broken" and "broken on purpose" in addon.session.failure.message
     assert addon.session.life.button.operator == "splatwright.backend_repair"
     assert OPERATORS.backend_repair(**arguments) == {"FINISHED"}
