@@ -168,6 +168,19 @@ def test_only_the_selected_shows_and_meshes_come_along(scene: Any, tmp_path: Pat
     assert scene.objects["Cube"].hide_render is False
 
 
+def test_workbench_shows_the_colours_of_the_solid_view(scene: Any, tmp_path: Path) -> None:
+    scene.splatwright.capture.engine = "WORKBENCH"
+    scene.display.shading.light, scene.display.shading.color_type = "FLAT", "SINGLE"
+    scene.display.shading.single_color = (0.0, 0.0, 1.0)
+    assert capture(tmp_path / "tower") == {"FINISHED"}
+    image = bpy.data.images.load(str(tmp_path / "tower" / "images" / "view_0000.png"))
+    pixels = np.array(image.pixels[:]).reshape(-1, 4)
+    opaque = pixels[:, 3] > 0.99  # 254 of 255 in Blender 4.5
+    assert opaque.any() and not opaque.all()
+    np.testing.assert_allclose(pixels[opaque], np.broadcast_to((0, 0, 1, 1), (opaque.sum(), 4)), atol=0.01)
+    assert scene.render.engine != "BLENDER_WORKBENCH"
+
+
 def test_splats_are_not_in_the_pictures(scene: Any, tmp_path: Path) -> None:
     scene.objects["Cube.001"].splatwright.asset = "some"
     capture(tmp_path / "tower")
