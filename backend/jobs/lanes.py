@@ -62,7 +62,9 @@ class JobLanes:
             queue.start()
 
     def close(self) -> None:
-        for queue in reversed(self._queues):  # the quick one is done while a training still writes its checkpoint
+        for queue in self._queues:  # both jobs at once: one after the other they could take longer than there is
+            queue.begin_to_close()
+        for queue in self._queues:
             queue.close()
 
     @property

@@ -103,13 +103,17 @@ class JobQueue:
 
     def close(self) -> None:
         """Lets the running job write a checkpoint; it goes on when the workspace is opened again."""
+        self.begin_to_close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_PATIENCE)
+
+    def begin_to_close(self) -> None:
+        """Asks the running job to come to an end, and does not wait for it."""
         with self._changed:
             self._closing = True
             if self._running is not None:
                 self._running.job.set_aside()
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout=_PATIENCE)
 
     # ---- what there is
 

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
+from backend.jobs.queue import Ending
 from backend.jobs.render_lane import RenderLane
+from backend.jobs.steered_job import SetAside, SteeredJob
 from backend.methods import registry
 from backend.store.cards import JobCard
 from backend.store.workspace import Workspace
@@ -94,6 +96,26 @@ def test_jobs_that_end_at_the_same_time_do_not_lock_each_other_out(lanes: JobLan
     threading.Thread(target=lambda: (lanes.states(), finished.set()), daemon=True).start()
     assert finished.wait(10), "the queues wait for each other"
     wait_for(lambda: ended(lanes, 1) and ended(lanes, 2))
+
+
+def test_at_the_end_both_lanes_are_asked_before_either_is_waited_for(lanes: JobLanes, work: AskingWork) -> None:
+    asked = threading.Barrier(2)
+    met: list[str] = []
+
+    def ends_with_the_other(given: JobCard, job: SteeredJob) -> Ending:
+        try:
+            return steps_until_told(given, job)
+        except SetAside:
+            asked.wait(5)
+            met.append(given.id)
+            raise
+
+    work.plays["training"] = work.plays["editing"] = ends_with_the_other
+    lanes.submit(card(1, "training"))
+    lanes.submit(card(2, "editing"))
+    wait_for(lambda: all(lanes.state(job).status == "running" for job in ("job1", "job2")))
+    lanes.close()
+    assert sorted(met) == ["job1", "job2"]
 
 
 def test_a_job_that_nobody_has_is_named(lanes: JobLanes) -> None:
