@@ -87,7 +87,7 @@ def may_follow(object: bpy.types.Object) -> bool:
 def depend_on_mesh(object: Any) -> None:
     """Lets Blender know that the object looks different when its mesh is deformed.
 
-    Else Blender would leave a mesh that is hidden as it was, and a mesh is hidden where its splats are shown. A modifier
+    Else Blender would leave a mesh that is hidden as it was, and it is hidden where its splats are shown. A modifier
     that transfers nothing says so, and changes nothing.
     """
     mesh, modifier = object.splatwright.mesh, object.modifiers.get(_MODIFIER)

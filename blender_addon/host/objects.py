@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..core import bounds as boxes
 from ..core import events, placement
@@ -14,7 +15,10 @@ from ..core.camera import as_matrix
 from ..protocol import messages, things
 from . import current
 
+_UNKNOWN_UP = (0.0, 0.0, 0.0)
 _FLAT = 1e-9  # a smallest scale of so little of the largest: nothing can be drawn
+
+_ups: dict[str, things.Direction] = {}  # of assets that objects were made for in this session
 
 
 def is_splats(object: bpy.types.Object) -> bool:
@@ -57,9 +61,8 @@ def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) ->
     properties = object.splatwright  # type: ignore[attr-defined]
     properties.asset, properties.name = asset.asset, asset.name
     properties.version = "" if follow_job and asset.job else asset.head
-    turn = np.eye(4)
-    turn[:3, :3] = placement.upright(asset.up)
-    object.matrix_world = turn.tolist()
+    object.matrix_world = _upright(asset)
+    _ups[asset.asset] = asset.up
     collection = context.collection or context.scene.collection
     collection.objects.link(object)
     layer = context.view_layer
@@ -70,6 +73,21 @@ def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) ->
         object.select_set(True)
         layer.objects.active = object
     return object
+
+
+def _upright(asset: things.AssetInfo) -> Matrix:
+    # Blender would take a list for columns.
+    return Matrix(placement.upright(asset.up).tolist()).to_4x4()
+
+
+def _stand_up(asset: things.AssetInfo) -> None:
+    """What was made before anybody knew where up is stands up now, unless somebody has placed it meanwhile."""
+    before, _ups[asset.asset] = _ups.get(asset.asset), asset.up
+    if before != _UNKNOWN_UP or asset.up == _UNKNOWN_UP:
+        return
+    for item in objects_of(asset.asset):
+        if item.parent is None and item.matrix_world == Matrix.Identity(4):
+            item.matrix_world = _upright(asset)
 
 
 def show_version(asset: str, version: str, label: str) -> None:
@@ -134,9 +152,10 @@ def scene_objects(
 
     for_render: the depsgraph is a render's, which knows only what is rendered. Else `space` is the viewport whose local
     view and visibilities count; None = any. pose_of: the pose of a bound object's mesh, by its name at the backend.
-    Objects whose asset the backend does not know, and flattened ones, are left out: it would draw nothing at all.
+    Objects whose asset the backend does not know or has no splats of yet, and flattened ones, are left out: for one of
+    them it would refuse the whole picture.
     """
-    known = current.session().assets
+    known = {asset for asset, info in current.session().assets.items() if _has_splats(info)}
     found: list[things.SceneObject] = []
     for instance in depsgraph.object_instances:
         shown: Any = instance.object
@@ -163,6 +182,12 @@ def scene_objects(
     return tuple(found)
 
 
+def _has_splats(info: things.AssetInfo) -> bool:
+    """Whether there is a version, or a training that has come to its first steps."""
+    job = current.session().job_of_asset(info.asset)
+    return bool(info.head) or (job is not None and bool(job.curve.points))
+
+
 def is_flat(matrix: np.ndarray) -> bool:
     """Whether a placement, [4, 4], scales an axis to nothing."""
     scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
@@ -181,6 +206,7 @@ def _heard(event: events.Event) -> None:
     match event:
         case events.Heard(message=messages.AssetChanged(asset=info)):
             update_bounds(info)
+            _stand_up(info)
         case events.AssetsCame(assets=assets):
             for info in assets:
                 update_bounds(info)
@@ -192,3 +218,4 @@ def register() -> None:
 
 def unregister() -> None:
     current.unlisten(_heard)
+    _ups.clear()

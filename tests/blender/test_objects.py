@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 import pytest
 import splat_scene
+from mathutils import Matrix, Vector
 
 Room = Callable[[str], ModuleType]
 
@@ -39,7 +40,7 @@ def info_of(room: Room, connected: ModuleType, ball: Any, **changes: Any) -> Any
 
 
 def test_a_new_object_stands_upright_in_its_box_selected(ball: Any, connected: ModuleType, room: Room) -> None:
-    info = info_of(room, connected, ball, bounds=(-1, -2, 0, 1, 2, 5), up=(0.0, -1.0, 0.0))
+    info = info_of(room, connected, ball, bounds=(-1, -3, 0, 1, 2, 5), up=(0.0, -1.0, 0.0))
     chair = room("host.objects").create(bpy.context, info)
     assert [item for item in bpy.context.selected_objects] == [chair] == [bpy.context.view_layer.objects.active]
     np.testing.assert_allclose(
@@ -48,9 +49,38 @@ def test_a_new_object_stands_upright_in_its_box_selected(ball: Any, connected: M
     bpy.context.view_layer.update()
     corners = np.array([chair.matrix_world @ v.co for v in chair.data.vertices])
     assert len(chair.data.edges) == 12 and not len(chair.data.polygons)
-    assert corners[:, 2].max() == pytest.approx(2) and corners[:, 2].min() == pytest.approx(-2)  # up was -y
+    assert corners[:, 2].max() == pytest.approx(3) and corners[:, 2].min() == pytest.approx(-2)  # up was -y
     room("host.objects").update_bounds(info_of(room, connected, ball, bounds=(0, 0, 0, 9, 9, 9)))
     assert chair.data.vertices[7].co[:] == (9, 9, 9)
+
+
+def test_an_object_made_before_up_was_known_stands_up_when_it_is(ball: Any, connected: ModuleType, room: Room) -> None:
+    events, messages = room("core.events"), room("protocol").messages
+    ball.location.x = 0.5  # placed by hand already
+    chair = room("host.objects").create(bpy.context, info_of(room, connected, ball))
+    known = info_of(room, connected, ball, up=(0.0, -1.0, 0.0))
+    for _ in range(2):
+        connected.dispatch(events.Heard(messages.AssetChanged(asset=known), 0.0))
+        bpy.context.view_layer.update()
+        assert (chair.matrix_world.to_3x3() @ Vector((0, -1, 0)))[:] == pytest.approx((0, 0, 1), abs=1e-6)
+        assert ball.matrix_world.to_3x3() == Matrix.Identity(3)
+
+
+def test_an_asset_without_splats_does_not_cost_the_others_their_picture(
+    ball: Any, connected: ModuleType, room: Room, shown: Callable[[], list[Any]]
+) -> None:
+    events, messages = room("core.events"), room("protocol").messages
+    begun = room("protocol").things.AssetInfo(asset="begun", name="Begun", head="", job="7")
+    connected.dispatch(events.Heard(messages.AssetChanged(asset=begun), 0.0))
+    room("host.objects").create(bpy.context, begun)
+    bpy.context.view_layer.update()
+    assert [item.asset for item in shown()] == [ball.splatwright.asset]
+    state = room("protocol").things.JobState(job="7", name="Begun", method="mcmc", status="running", asset="begun")
+    connected.dispatch(events.Heard(messages.JobChanged(job=state), 0.0))
+    assert len(shown()) == 1
+    step = messages.JobProgress(job="7", stage="training", step=1, steps=9, figures={"loss": 0.1, "splats": 5})
+    connected.dispatch(events.Heard(step, 1.0))
+    assert len(shown()) == 2
 
 
 def test_an_asset_that_a_job_writes_is_shown_as_it_grows(
