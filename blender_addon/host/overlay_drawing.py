@@ -17,6 +17,9 @@ _VERTEX = "void main() { corner = share; gl_Position = clip; }"
 # The bytes of a colour travel in a float's bits: a texture takes floats only, and turning bytes into floats costs more
 # than the whole drawing. `settings`: near, far, 1 = parallel rays, 1 = what is written is light and not sRGB.
 _FRAGMENT = """
+#define DARK 0.2
+#define GREY 0.45
+#define BRIGHT 0.7
 vec4 bytes_at(ivec2 at) {
   uint bits = floatBitsToUint(texelFetch(colors, at, 0).r);
   return vec4(bits & 255u, (bits >> 8) & 255u, (bits >> 16) & 255u, bits >> 24) / 255.0;
@@ -51,10 +54,14 @@ void main() {
   float window_depth = (z - settings.x) / (settings.y - settings.x);
   gl_FragDepth = clamp(is_parallel ? window_depth : window_depth * settings.y / z, 0.0, 1.0);
   if (settings.w > 0.5) {
-    // Blender blends the overlay as light. Photos blend as sRGB: over black and over white this is the same, exactly.
-    vec3 over_black = light_of(color.rgb);
-    vec3 over_white = light_of(min(color.rgb + 1.0 - color.a, vec3(1.0)));
-    color = vec4(over_black, 1.0 - dot(over_white - over_black, vec3(1.0 / 3.0)));
+    // Blender blends the overlay as light, photos blend as sRGB, and there is one alpha for three colours: so the two
+    // agree exactly where nothing shines through, and closely over backgrounds that are neither black nor white.
+    vec3 over_dark = light_of(color.rgb + (1.0 - color.a) * DARK);
+    vec3 over_grey = light_of(color.rgb + (1.0 - color.a) * GREY);
+    vec3 over_bright = light_of(color.rgb + (1.0 - color.a) * BRIGHT);
+    float span = light_of(vec3(BRIGHT)).r - light_of(vec3(DARK)).r;
+    float let_through = dot(over_bright - over_dark, vec3(1.0 / 3.0)) / span;
+    color = vec4(max(over_grey - let_through * light_of(vec3(GREY)), 0.0), 1.0 - let_through);
   }
   fragColor = color;
 }
