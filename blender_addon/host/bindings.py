@@ -32,6 +32,8 @@ class _Bound:
 
 
 _bound: dict[int, _Bound] = {}  # by the object's session_uid
+_has_answer = False  # a pose is known that `follow` has not been called since
+_unsure: set[str] = set()  # assets of which nobody has said yet whether they are bound
 
 
 def pose_of(object: bpy.types.Object) -> str:
@@ -47,15 +49,26 @@ def trouble_of(object: bpy.types.Object) -> str:
     return _bound[object.session_uid].trouble if object.session_uid in _bound else ""
 
 
+def has_news() -> bool:
+    """Whether objects look different, or meshes have to be looked at again, although the scene has not changed."""
+    return _has_answer or any(map(versions.of, _unsure))
+
+
 def follow(depsgraph: bpy.types.Depsgraph) -> None:
     """Tells the backend the poses that have changed; `pose_of` knows them when it has answered. Main thread."""
+    global _has_answer
+    _has_answer = False
+    _unsure.clear()
     link = current.link()
     if link is None:
         return
     scene: Any = depsgraph.scene
     for object in objects.splat_objects(scene.original):
         if may_follow(object):
-            versions.want(object.splatwright.asset)  # type: ignore[attr-defined]
+            asset = object.splatwright.asset  # type: ignore[attr-defined]
+            versions.want(asset)
+            if not versions.of(asset):
+                _unsure.add(asset)
         mesh = driver_of(object)
         if mesh is None or object.name not in depsgraph.objects:
             _bound.pop(object.session_uid, None)
@@ -137,7 +150,8 @@ def _is_same(pose: messages.PoseMesh, other: messages.PoseMesh) -> bool:
 
 def _tell(link: BackendLink, state: _Bound, pose: messages.PoseMesh) -> None:
     def answered(answer: Any) -> None:
-        state.is_asking = False
+        global _has_answer
+        state.is_asking, _has_answer = False, True
         if isinstance(answer, messages.Done):
             state.known, state.trouble = pose, ""
         elif isinstance(answer, errors.UserError) and answer.kind == "connection":

@@ -56,7 +56,7 @@ def advance() -> None:
     if not current.is_interactive():
         return
     now = time.monotonic()
-    if _is_stale:
+    if _is_stale or bindings.has_news():
         _collect()
     link = current.link()
     seen: set[int] = set()

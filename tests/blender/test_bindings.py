@@ -63,6 +63,35 @@ def test_each_change_of_the_mesh_is_a_pose_of_its_own(
     assert shown.pose == posed
 
 
+def test_a_viewport_takes_up_each_pose_by_itself(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, mesh = bound
+    viewport = room("host.viewport")
+    area = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    eye = viewport._Eye()  # as if a window had drawn it
+    monkeypatch.setattr(connected, "is_interactive", lambda: True)
+    monkeypatch.setitem(viewport._eyes, region.as_pointer(), eye)
+    eye.camera = room("protocol").things.ViewCamera(
+        camera_from_world=(1, 0, 0, 0, 0, 0, -1, 0, 0, 1, 0, 6, 0, 0, 0, 1),
+        fx=200, fy=200, cx=80, cy=60, width=160, height=120,
+    )  # fmt: skip
+
+    def drawn_pose() -> str:
+        viewport.advance()
+        return eye.view.shown.wish.objects[0].pose if eye.view.shown else ""
+
+    viewport.mark_stale()
+    assert connected.wait_until(lambda: drawn_pose() != "", 20)
+    at_rest, place = drawn_pose(), eye.picture.color[..., 3].argmax(1).max()
+    mesh.data.shape_keys.key_blocks["Moved"].value = 1.0
+    bpy.context.view_layer.update()  # Blender says that something has changed
+    assert connected.wait_until(lambda: drawn_pose() not in ("", at_rest), 20)
+    assert connected.wait_until(lambda: drawn_pose() and eye.view.shown.scale == 1, 20)
+    assert eye.picture.color[..., 3].argmax(1).max() != place
+
+
 def test_f12_shows_the_pose_of_each_frame(bound: tuple[Any, Any], tmp_path: Path) -> None:
     ball, mesh = bound
     key = mesh.data.shape_keys.key_blocks["Moved"]
