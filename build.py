@@ -5,14 +5,11 @@ The syntax stays readable for Python 3.6, so that an old Python can say one clea
 """
 
 import ast
-import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 
@@ -34,7 +31,8 @@ if complaint_about(sys.version_info[:2]):
 from collections.abc import Callable  # noqa: E402  after the question whether this Python is new enough
 from pathlib import Path  # noqa: E402
 
-from building import backend_wheel, blender, extension_zips  # noqa: E402
+from building import backend_wheel, blender, extension_zips, window  # noqa: E402
+from building.demo import run as tour  # noqa: E402
 from building.environment import BLENDER_STUBS, install_stubs, pip, prepare  # noqa: E402
 from building.process import BIN, PYTHON, ROOT, Stop, call, child_environment, refuse, run, say  # noqa: E402
 
@@ -51,22 +49,9 @@ def setup(arguments: list[str]) -> int:
 
 
 def demo(arguments: list[str]) -> int:
-    """Set up, train a capture through the command line, and draw what came of it below photos it never saw."""
+    """Set up, then turn a scene of Blender's (or --capture FOLDER) into splats, meshed, posed and rendered."""
     prepare()
-    folder = ROOT / "demo"
-    folder.mkdir(exist_ok=True)
-    capture = demo_capture(folder)
-    splats, report, picture = folder / f"{capture.name}.ply", folder / "report.json", folder / "held_out.png"
-    started = time.monotonic()
-    run([BIN / "splatwright", "train", capture, "-o", splats, "--report", report, *arguments], "The training failed.")
-    strip = [PYTHON, "-m", "benchmarks.held_out_strip", splats, capture, "--report", report, "-o", picture]
-    run(strip, "The held-out views could not be drawn.")
-    figures = json.loads(report.read_text(encoding="utf-8"))
-    say(f"\nTrained {capture.name} in {(time.monotonic() - started) / 60:.1f} minutes on {figures['device']}:")
-    say(f"  held-out views   PSNR {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f}, {figures['splats']:,} splats")
-    say(f"  look at          {picture}   (photos that were never trained on, our pictures below)")
-    say(f"  the splats       {splats}")
-    say(f"  the report       {report}")
+    tour.demo(arguments)
     return 0
 
 
@@ -194,21 +179,13 @@ def test_blender(arguments: list[str]) -> int:
     return blender.test(wanted or list(blender.VERSIONS), extension_zips.build(ROOT / "dist"), rest)
 
 
+def test_window(arguments: list[str]) -> int:
+    """Run tests/window: the built zip in a real Blender, clicked through (what follows goes to pytest)."""
+    prepare("test")
+    return window.test(extension_zips.build(ROOT / "dist"), arguments)
+
+
 # ---- pieces of verbs
-
-
-def demo_capture(folder: Path) -> Path:
-    """The sample capture where it is at hand, else one that we make."""
-    sample = Path(os.environ.get("SPLATWRIGHT_DATA", ROOT.parent / "shared" / "data")) / "fox_posed"
-    if sample.is_dir():
-        return sample
-    made = folder / "capture"
-    if (made / "transforms.json").is_file():
-        return made
-    say(f"The sample photos are not here (SPLATWRIGHT_DATA): making a capture in {made}")
-    asked = "import sys, pathlib; from backend.captures import make_capture; make_capture(pathlib.Path(sys.argv[1]))"
-    run([PYTHON, "-c", asked, made], "The capture could not be made.")
-    return made
 
 
 def is_command(path: Path) -> bool:
@@ -222,7 +199,7 @@ def summary_of(path: Path) -> str:
 
 VERBS = {
     verb.__name__.replace("_", "-"): verb
-    for verb in (setup, demo, test, test_blender, check, bench, fuzz, wheel, extension, catalog)
+    for verb in (setup, demo, test, test_blender, test_window, check, bench, fuzz, wheel, extension, catalog)
 }
 
 
