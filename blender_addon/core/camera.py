@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +20,7 @@ OPENCV_FROM_BLENDER: Array = np.diag([1.0, -1.0, -1.0, 1.0])
 _RIGID = 1e-4
 
 
-@dataclass(frozen=True)
-class Lens:
+class Lens(msgspec.Struct, frozen=True):
     """A camera's settings as Blender names them; lengths of the sensor and `lens` in mm, clipping in world units."""
 
     lens: float = 50.0  # also where the panel shows a field of view: Blender keeps millimetres
@@ -36,8 +35,7 @@ class Lens:
     clip_end: float = 1000.0
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """The picture that is rendered: its whole size in pixels, and what a cropping border leaves of it."""
 
     width: int

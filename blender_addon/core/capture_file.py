@@ -13,10 +13,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -31,14 +31,12 @@ POINTS_FILE = "points3d.ply"
 WORLD_KEY, WORLD = "splatwright_world", "blender"
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(msgspec.Struct, frozen=True):
     file_path: str  # below the capture's folder, with "/"
     camera: things.ViewCamera
 
 
-@dataclass(frozen=True)
-class NamedMesh:
+class NamedMesh(msgspec.Struct, frozen=True):
     """A mesh of the captured scene in the world's frame, under its object's name."""
 
     name: str

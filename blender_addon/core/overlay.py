@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -21,10 +21,10 @@ FARTHEST_TURN = math.radians(35)  # a picture that was made from farther round s
 SOLID = 1 / 8  # alpha from which on a pixel counts as seen where depths are averaged
 
 Array = npt.NDArray[np.float64]
+_replace = msgspec.structs.replace
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What a view shows: its camera, of the view's own size, and the objects.
 
     revision: rises when the same objects look different: a job has gone on, or a pose has changed.
@@ -38,8 +38,7 @@ class Wish:
         return self.camera == other.camera and self.objects == other.objects
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """A request for a picture; scale: its pixels per pixel of the view, along a side."""
 
     wish: Wish
@@ -51,8 +50,7 @@ class Ask:
         return resized(self.wish.camera, self.scale)
 
 
-@dataclass(frozen=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """Pictures of a model in training take turns with the training; all views share one pace."""
 
     free_at: float = -math.inf
@@ -63,8 +61,7 @@ class Pace:
         return Pace(max(self.free_at, now + rest))
 
 
-@dataclass(frozen=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """One viewport. Times are seconds of a clock that never goes back."""
 
     wish: Wish | None = None  # None = there is nothing to see
@@ -77,10 +74,10 @@ class View:
     def wants(self, wish: Wish | None, now: float) -> View:
         """The view shows this now."""
         if wish is None or not any(item.visible for item in wish.objects):
-            return replace(self, wish=None, shown=None)
+            return _replace(self, wish=None, shown=None)
         if self.wish is not None and self.wish.same_place(wish):
-            return replace(self, wish=wish)
-        return replace(self, wish=wish, moved=now)
+            return _replace(self, wish=wish)
+        return _replace(self, wish=wish, moved=now)
 
     def next(self, now: float, pace: Pace) -> Ask | None:
         """What to ask for now. None = nothing, or not yet."""
@@ -95,7 +92,7 @@ class View:
         return None if is_newest or now < pace.free_at else Ask(self.wish, 1.0)
 
     def asking(self, ask: Ask) -> View:
-        return replace(self, asked=ask)
+        return _replace(self, asked=ask)
 
     def answered(self, seconds: float) -> View:
         """The picture that was asked for is here; the next coarse one is as fine as this one's time allows."""
@@ -105,14 +102,14 @@ class View:
         fit = asked.scale * math.sqrt(MOVING_PICTURE_S / max(seconds, 1e-4))
         scale = min(max(fit, COARSEST), 2 * self.moving_scale, 1.0)  # one quick picture is no proof
         shown = asked if self.wish is not None else None
-        return replace(self, asked=None, shown=shown, moving_scale=scale)
+        return _replace(self, asked=None, shown=shown, moving_scale=scale)
 
     def overtaken(self) -> View:
         """The backend answered that a newer request had come."""
-        return replace(self, asked=None)
+        return _replace(self, asked=None)
 
     def failed(self, now: float) -> View:
-        return replace(self, asked=None, not_before=now + RETRY_S)
+        return _replace(self, asked=None, not_before=now + RETRY_S)
 
     def fits(self, camera: things.ViewCamera, now: float) -> bool:
         """Whether the newest picture may be drawn for this camera, moved as `corners` says."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from ..protocol import schema, things
@@ -24,8 +24,7 @@ _LONGEST_UNIT_IN_A_LABEL = 8
 _BLENDERS_OWN = frozenset({"bl_rna", "get", "id_data", "items", "keys", "name", "pop", "rna_type", "update", "values"})
 
 
-@dataclass(frozen=True)
-class PropertyPlan:
+class PropertyPlan(msgspec.Struct, frozen=True):
     """One Blender property. Numbers have limits: hard ones, and soft ones between which a slider moves."""
 
     name: str

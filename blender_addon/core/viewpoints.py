@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +19,7 @@ _AT_ONCE = 20_000  # points, so that a million of them do not fill the memory
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
-@dataclass(frozen=True)
-class Orbit:
+class Orbit(msgspec.Struct, frozen=True):
     """Where the cameras stand; angles in radians, elevation 0 = level with the centre, pi/2 = above it."""
 
     count: int = 60

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import msgspec
 import numpy as np
 
 from ..core import events
@@ -20,8 +20,7 @@ _MODIFIER = "Splatwright Mesh"
 POSE_S = 20.0
 
 
-@dataclass
-class _Bound:
+class _Bound(msgspec.Struct):
     """What is known of one object's pose."""
 
     sent: messages.PoseMesh | None = None  # the newest one that the backend was told

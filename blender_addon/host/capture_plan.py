@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import bpy
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +19,7 @@ Array = npt.NDArray[Any]
 Engine = Literal["CYCLES", "EEVEE", "WORKBENCH"]
 
 
-@dataclass(frozen=True)
-class PlannedView:
+class PlannedView(msgspec.Struct, frozen=True):
     """One picture: of a camera made for it, at `pose` ([4, 4], Blender's camera axes), or of the camera called so."""
 
     stem: str
@@ -29,8 +28,7 @@ class PlannedView:
     frame: int | None = None  # None = the frame that the scene stands at
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """How the pictures are rendered."""
 
     engine: Engine
@@ -40,8 +38,7 @@ class Look:
     size: tuple[int, int] | None  # None = the scene's own resolution
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     scene: str
     views: tuple[PlannedView, ...]
     lens: cameras.Lens  # of the cameras that are made

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,16 +20,14 @@ SURFACES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Mesh:
+class Mesh(msgspec.Struct, frozen=True):
     """Triangles."""
 
     vertices: Array  # [V, 3] float32
     faces: Array  # [F, 3] int32
 
 
-@dataclass(frozen=True)
-class Surface:
+class Surface(msgspec.Struct, frozen=True):
     """What the depsgraph shows of one object, once for each of its instances."""
 
     name: str  # of the object in the .blend

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gpu
+import msgspec
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
@@ -70,8 +70,7 @@ void main() {
 _shader: gpu.types.GPUShader | None = None
 
 
-@dataclass
-class DrawnPicture:
+class DrawnPicture(msgspec.Struct):
     """A picture of the backend; it becomes textures when it is drawn for the first time."""
 
     made_for: things.ViewCamera  # of the whole view, of which the picture may have fewer pixels

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
+import msgspec
 from mathutils import Matrix
 
 from ..core import camera as cameras
@@ -29,8 +29,7 @@ _SHOWN = meshes.SURFACES | {"CURVES", "POINTCLOUD", "VOLUME", "GREASEPENCIL", "G
 _MOST_TRIED = 20  # times as many points as are wanted, to find those that some camera sees
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     done: int
     total: int
     seconds_left: float | None  # None before the first picture is done

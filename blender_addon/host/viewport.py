@@ -7,11 +7,11 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
 from typing import Any
 
 import blf
 import bpy
+import msgspec
 
 from ..core import events, overlay
 from ..protocol import errors, messages, things
@@ -26,12 +26,11 @@ _numbers = itertools.count(1)
 _handles: list[Any] = []
 
 
-@dataclass
-class _Eye:
+class _Eye(msgspec.Struct):
     """One region that shows the scene; found again by its address, which is never followed."""
 
-    stream: str = field(default_factory=lambda: f"viewport {next(_numbers)}")
-    view: overlay.View = field(default_factory=overlay.View)
+    stream: str = msgspec.field(default_factory=lambda: f"viewport {next(_numbers)}")
+    view: overlay.View = msgspec.field(default_factory=overlay.View)
     camera: things.ViewCamera | None = None  # with which Blender has drawn last
     objects: tuple[things.SceneObject, ...] = ()
     picture: overlay_drawing.DrawnPicture | None = None

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from blender_addon.core.viewpoints import Orbit, fitting_distance, middle, viewpoints
 from shared_protocol.errors import UserError
