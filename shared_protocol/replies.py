@@ -18,6 +18,7 @@ from .things import (
     MethodInfo,
     Name,
     Sha256,
+    Suffix,
     VersionInfo,
 )
 
@@ -49,7 +50,11 @@ class Alive(Message, frozen=True):
 
 
 class Catalog(Message, frozen=True):
+    """What the backend can do. reads, writes: suffixes of splat files, each with its dot, the usual one first."""
+
     methods: tuple[MethodInfo, ...]
+    reads: tuple[Suffix, ...] = (".ply",)
+    writes: tuple[Suffix, ...] = (".ply",)
 
 
 class JobAccepted(Message, frozen=True):

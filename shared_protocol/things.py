@@ -34,6 +34,7 @@ JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cance
 ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
 PixelType = Literal["uint8", "float16", "float32"]
 FileFormat = Literal["ply", "safetensors"]
+Suffix = Annotated[str, msgspec.Meta(pattern=r"\A\.[0-9a-z]{1,20}\Z")]  # of a file's name
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.fatal import fatal_reason
 from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
@@ -17,16 +18,16 @@ from backend.jobs.live import LiveAssets
 from backend.jobs.method_jobs import MethodJobs
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
+from backend.jobs.splat_files import read_splat_file, write_splat_file
 from backend.jobs.train_job import TrainJobs
 from backend.methods import registry
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import read_splats, write_splats
 from backend.store.assets import AssetStore
 from backend.store.captures import CaptureStore
 from backend.store.cards import AssetCard, VersionCard
 from backend.store.garbage import collect
 from backend.store.holders import HolderKind, Holders
-from backend.store.payload import cloud_to_arrays, write_arrays
+from backend.store.payload import cloud_to_arrays
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 from shared_protocol.messages import (
@@ -188,22 +189,20 @@ class Desk:
 
     def import_file(self, path: Path, name: str = "") -> AssetInfo:
         path = Path(path)
-        cloud = read_splats(path)
+        cloud, binding = read_splat_file(path)
         card = self._assets.create(name or path.stem)
         try:
-            self._assets.add(card.id, cloud, label=f"imported from {path.name}")
+            held = None if binding is None else binding.to_arrays()
+            self._assets.add(card.id, cloud, label=f"imported from {path.name}", binding=held)
         except UserError:
             self._assets.discard(card.id)
             raise
         return self._asset_changed(card.id)
 
     def export_file(self, asset: str, version: str, path: Path) -> None:
-        """The suffix chooses the format: .ply, or .safetensors for the arrays as they are stored."""
-        cloud = self._assets.read(self._assets.version(asset, version))
-        if Path(path).suffix.lower() == ".safetensors":
-            write_arrays(Path(path), cloud_to_arrays(cloud))
-        else:
-            write_splats(Path(path), cloud)
+        """The suffix chooses the format: .ply, or .safetensors, which keeps what a bound version hangs on."""
+        card = self._assets.version(asset, version)
+        write_splat_file(Path(path), self._assets.read(card), stored_binding(self._assets, card))
 
     # ---- pictures
 

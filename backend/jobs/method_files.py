@@ -13,27 +13,23 @@ from backend.captures import load_capture
 from backend.captures.photos import undistorted_camera
 from backend.editing.box import Box
 from backend.editing.inputs import EditingInputs
-from backend.jobs.bindings import checked_binding
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.meshing_views import meshed_part
 from backend.jobs.report import Stopwatch
 from backend.jobs.running import RunningJob
 from backend.jobs.settings import chosen_settings
+from backend.jobs.splat_files import read_splat_file, refuse_unwritable_splat_name, write_splat_file
 from backend.meshing.inputs import MeshingInputs
 from backend.methods import registry
 from backend.methods.registry import Method
-from backend.rigging.binding import Binding
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
-from backend.splats.cloud import SplatCloud
 from backend.splats.io import read_splats, refuse_unwritable_name, write_splats
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
-from backend.store.payload import arrays_to_cloud, binding_of, cloud_to_arrays, read_arrays, with_binding, write_arrays
 from shared_protocol.errors import UserError
 
-BOUND = ".safetensors"  # splats together with what they are bound to
 Settings = Mapping[str, object]  # text as typed, or values
 
 
@@ -141,9 +137,8 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
 def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     """Raises UserError for what the user can mend; then nothing is written."""
     method, settings = _method("rigging", request.method, request.settings)
-    if request.output.suffix.lower() != BOUND:
-        refuse_unwritable_name(request.output)
-    cloud, known = _read_bound(request.splats)
+    refuse_unwritable_splat_name(request.output)
+    cloud, known = read_splat_file(request.splats)
     mesh = read_mesh(request.mesh)
     posed = None if request.pose is None else read_mesh(request.pose)
     job.stage(method.label)
@@ -152,10 +147,7 @@ def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     if posed is not None:
         made = BoundRepresentation(made, binding, "cpu").posed(posed.vertices).bake()
         binding = binding.resting(posed.vertices)
-    if request.output.suffix.lower() == BOUND:
-        write_arrays(request.output, with_binding(cloud_to_arrays(made), binding.to_arrays()))
-    else:
-        write_splats(request.output, made)
+    write_splat_file(request.output, made, binding)
     bound = int((binding.faces >= 0).sum())
     return BindReport(output=str(request.output), splats=len(made), bound=bound, vertices=len(binding.mesh.vertices))
 
@@ -167,11 +159,3 @@ def _method(category: str, identifier: str, given: Settings) -> tuple[Method, ms
         message = f"The method '{identifier}' is one of {method.category} and not of {category}."
         raise UserError("bad_input", message, f"Methods of {category}: {others}.")
     return method, chosen_settings(method, given)
-
-
-def _read_bound(path: Path) -> tuple[SplatCloud, Binding | None]:
-    if path.suffix.lower() != BOUND:
-        return read_splats(path), None
-    arrays = read_arrays(path)
-    binding = binding_of(arrays)
-    return arrays_to_cloud(arrays, path), checked_binding(binding, str(path)) if binding else None

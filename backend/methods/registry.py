@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from backend.methods.job import Job
+from backend.splats.io import BOUND, READABLE, WRITABLE
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Catalog
 from shared_protocol.schema import Setting, describe
@@ -90,12 +91,14 @@ def all_methods() -> tuple[Method, ...]:
 
 
 def catalog() -> Catalog:
-    """Every method as clients are told of it; `blender_addon/catalog.json` holds the same."""
+    """Every method and kind of splat file as clients are told of them; `blender_addon/catalog.json` holds the same."""
     return Catalog(
         methods=tuple(
             MethodInfo(id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings)
             for m in all_methods()
-        )
+        ),
+        reads=(*READABLE, BOUND),
+        writes=(*WRITABLE, BOUND),
     )
 
 

@@ -63,9 +63,16 @@ class Binding:
         """Raises KeyError or ValueError for what is no binding."""
         mesh = TriangleMesh(arrays["mesh_vertices"], arrays["mesh_faces"])
         faces, options = arrays["faces"], arrays["options"]
-        if len(faces) and not -1 <= faces.min() <= faces.max() < len(mesh.faces):
+        barycentrics, heights = arrays["barycentrics"], arrays["heights"]
+        if faces.dtype != np.int32 or faces.ndim != 1:
+            raise ValueError(f"faces must be int32 [N], got {faces.dtype} {faces.shape}")
+        if len(faces) and not UNBOUND <= faces.min() <= faces.max() < len(mesh.faces):
             raise ValueError("splats hang on faces that are not there")
-        return cls(mesh, faces, arrays["barycentrics"], arrays["heights"], bool(options[0]), float(options[1]))
+        if barycentrics.shape != (len(faces), 3) or heights.shape != (len(faces),):
+            raise ValueError("places on faces must be [N, 3], and heights [N]")
+        if options.shape != (2,) or not np.isfinite(options).all():
+            raise ValueError("options must be two numbers")
+        return cls(mesh, faces, barycentrics, heights, bool(options[0]), float(options[1]))
 
 
 def bind_to_mesh(

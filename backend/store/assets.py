@@ -98,10 +98,12 @@ class AssetStore:
         label: str,
         job: str = "",
         antialiased: bool = False,
+        binding: Arrays | None = None,
         identifier: str = "",
     ) -> VersionCard:
         """Stores a whole cloud as the newest version.
 
+        binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
         """
@@ -119,8 +121,9 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=antialiased,
             bounds=_bounds(cloud),
+            bound_vertices=_vertices_of(binding),
         )
-        return self._write(card, cloud_to_arrays(cloud))
+        return self._write(card, _with_binding(cloud_to_arrays(cloud), binding))
 
     def edit(
         self,
@@ -137,8 +140,7 @@ class AssetStore:
 
         keep: bool, which of the parent's splats are the first ones of `cloud`, in their order; None = as many as both
             have.
-        binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices.
-        identifier: as in `add`.
+        binding, identifier: as in `add`.
         """
         known = self._catalogue.find(VersionCard, identifier) if identifier else None
         if known is not None:
@@ -155,14 +157,14 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=parent.antialiased,
             bounds=_bounds(cloud),
-            bound_vertices=0 if binding is None else len(binding["mesh_vertices"]),
+            bound_vertices=_vertices_of(binding),
         )
         arrays = cloud_to_arrays(cloud)
         if parent.sh_degree == cloud.sh_degree and len(self._chain(parent)) < _LONGEST_CHAIN:
             delta = SplatDelta.between(self.read(parent), cloud, keep)
             if delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in arrays.values()):
                 card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
-        return self._write(card, arrays if binding is None else with_binding(arrays, binding))
+        return self._write(card, _with_binding(arrays, binding))
 
     def binding(self, card: VersionCard) -> Arrays | None:
         """What the version's splats are bound to, as it was stored; None = to nothing.
@@ -215,6 +217,14 @@ def _bounds(cloud: SplatCloud) -> tuple[float, float, float, float, float, float
         return None
     (a, b, c), (d, e, f) = corners.tolist()
     return (a, b, c, d, e, f)
+
+
+def _vertices_of(binding: Arrays | None) -> int:
+    return 0 if binding is None else len(binding["mesh_vertices"])
+
+
+def _with_binding(arrays: Arrays, binding: Arrays | None) -> Arrays:
+    return arrays if binding is None else with_binding(arrays, binding)
 
 
 def remove_empty_folders(folder: Path) -> None:

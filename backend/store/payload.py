@@ -31,7 +31,7 @@ def read_arrays(path: Path) -> Arrays:
         return safetensors.numpy.load_file(path)
     except FileNotFoundError as error:
         raise UserError("not_found", f"The splats in '{path}' are gone.", "Restore the file from a backup.") from error
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
         raise _damaged(path) from error
 
 

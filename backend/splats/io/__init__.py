@@ -10,6 +10,10 @@ from backend.splats.cloud import SplatCloud
 from backend.splats.io.ply import read_ply, write_ply
 from shared_protocol.errors import UserError
 
+READABLE = (".ply",)
+WRITABLE = (".ply",)
+BOUND = ".safetensors"  # splats together with what they are bound to, which `jobs/splat_files.py` reads and writes
+
 # How the formats that splats come in begin. A `.splat` file has no such mark.
 SIGNATURES = {
     b"ply": "ply",
@@ -69,7 +73,7 @@ def write_splats(path: Path, cloud: SplatCloud) -> None:
 
 def refuse_unwritable_name(path: Path) -> None:
     """Raises UserError when the file's name ends with no format that can be written."""
-    if Path(path).suffix.lower() != ".ply":
+    if Path(path).suffix.lower() not in WRITABLE:
         message = f"'{path}' does not end in .ply, the one format that can be written."
         raise UserError("unsupported", message, "Give a name such as scene.ply.")
 

@@ -242,10 +242,21 @@ def test_files_come_in_and_go_out_unchanged(room: Room, ply: Path, cloud: SplatC
     assert np.array_equal(read_arrays(tmp_path / "out.safetensors")["sh"], cloud.sh)
     with pytest.raises(UserError, match=r"\.ply"):
         room.desk.export_file(info.asset, "", tmp_path / "out.xyz")
-    (tmp_path / "bad.ply").write_bytes(b"ply\nrubbish")
-    with pytest.raises(UserError):
-        room.desk.import_file(tmp_path / "bad.ply")
+    for name in ("bad.ply", "bad.safetensors"):
+        (tmp_path / name).write_bytes(b"ply\nrubbish")
+        with pytest.raises(UserError, match=name):
+            room.desk.import_file(tmp_path / name)
     assert [asset.name for asset in room.desk.assets()] == ["statue"]
+    again = room.desk.import_file(tmp_path / "out.safetensors")
+    assert same(cloud_of(room.desk.bake(again.asset)), cloud)
+
+
+def test_every_kind_of_file_that_the_catalog_names_goes_out_and_comes_in(room: Room, ply: Path, tmp_path: Path) -> None:
+    told, info = room.desk.methods(), room.desk.import_file(ply)
+    assert ".ply" in told.reads and set(told.writes) <= set(told.reads)
+    for suffix in told.writes:
+        room.desk.export_file(info.asset, "", tmp_path / f"all{suffix}")
+        assert room.desk.import_file(tmp_path / f"all{suffix}").splats == info.splats
 
 
 def test_names_and_deletion(room: Room, ply: Path, tiny_capture: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from backend.splats.cameras import Camera
 from backend.splats.io import write_splats
 from backend.store.assets import AssetStore
 from backend.store.cards import JobCard, new_id
+from backend.store.payload import CLOUD_FIELDS, Arrays, read_arrays, write_arrays
 from shared_protocol.errors import UserError
 from shared_protocol.messages import AssetChanged, JobNote, PoseMesh, RunMethod
 from shared_protocol.things import IDENTITY, AssetInfo, JobState, SceneObject, VersionInfo
@@ -119,6 +120,58 @@ def test_a_crop_of_bound_splats_is_still_bound(room: Room, asset: AssetInfo) -> 
     room.desk.pose(PoseMesh(pose="still", asset=asset.asset, vertices=vertices + np.float32(2)))
     one, two = (drawn(room, SceneObject(asset=asset.asset, pose=p), pixels="float32") for p in ("still", ""))
     assert np.abs(one.color - two.color).max() < 2e-3, "the pose is the rest now"
+
+
+def test_a_bound_version_goes_out_and_comes_in_with_what_it_hangs_on(
+    room: Room, asset: AssetInfo, tmp_path: Path
+) -> None:
+    vertices, faces = icosphere()
+    done(room, "bind", asset.asset, vertices=vertices, faces=faces)
+    cropped = done(room, "crop", asset.asset, box=UPPER_HALF).version  # stored as what it changed
+    path = tmp_path / "bound.safetensors"
+    room.desk.export_file(asset.asset, cropped, path)
+    other = room.desk.import_file(path)
+    (made,) = room.desk.versions(other.asset)
+    assert (other.splats, made.bound_vertices, made.parent) == (750, len(vertices), "")
+    moved = vertices + np.float32(0.4)
+    for name, whose in (("one", asset.asset), ("two", other.asset)):
+        room.desk.pose(PoseMesh(pose=name, asset=whose, vertices=moved))
+    one = drawn(room, SceneObject(asset=asset.asset, pose="one"), pixels="float32")
+    two = drawn(room, SceneObject(asset=other.asset, pose="two"), pixels="float32")
+    rest = drawn(room, SceneObject(asset=other.asset), pixels="float32")
+    assert np.array_equal(one.color, two.color) and np.abs(two.color - rest.color).max() > 0.2
+
+
+def _without_a_splat(arrays: Arrays) -> Arrays:
+    return arrays | {name: arrays[name][:-1] for name in CLOUD_FIELDS}
+
+
+def _on_a_face_that_is_not_there(arrays: Arrays) -> Arrays:
+    return arrays | {"binding.faces": np.full_like(arrays["binding.faces"], 10**6)}
+
+
+def _in_other_numbers(arrays: Arrays) -> Arrays:
+    return arrays | {"binding.faces": arrays["binding.faces"].astype(np.float32)}
+
+
+def _without_heights(arrays: Arrays) -> Arrays:
+    return {name: array for name, array in arrays.items() if name != "binding.heights"}
+
+
+@pytest.mark.parametrize(
+    "change", [_without_a_splat, _on_a_face_that_is_not_there, _in_other_numbers, _without_heights]
+)
+def test_a_bound_file_that_does_not_fit_together_is_refused(
+    room: Room, asset: AssetInfo, tmp_path: Path, change: Callable[[Arrays], Arrays]
+) -> None:
+    vertices, faces = icosphere()
+    done(room, "bind", asset.asset, vertices=vertices, faces=faces)
+    path = tmp_path / "bound.safetensors"
+    room.desk.export_file(asset.asset, "", path)
+    write_arrays(path, change(read_arrays(path)))
+    with pytest.raises(UserError, match=r"bound\.safetensors"):
+        room.desk.import_file(path)
+    assert len(room.desk.assets()) == 1
 
 
 def test_poses_that_mean_nothing_are_refused(room: Room, asset: AssetInfo) -> None:
