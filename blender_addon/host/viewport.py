@@ -6,7 +6,6 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from typing import Any
 
 import blf
@@ -120,6 +119,8 @@ def _ask(link: Any, key: int, eye: _Eye, ask: overlay.Ask) -> None:
 
 def _answered(key: int, eye: _Eye, ask: overlay.Ask, answer: Any) -> None:
     global _pace
+    from concurrent.futures import CancelledError  # Blender starts without it
+
     now = time.monotonic()
     if _eyes.get(key) is not eye:
         return
@@ -219,7 +220,10 @@ def _heard(event: events.Event) -> None:
         case events.Heard(message=messages.JobProgress(job=job)):
             session = current.session()
             asset = session.jobs[job].state.asset if job in session.jobs else ""
-            _revision += any(item.asset == asset for eye in _eyes.values() for item in eye.objects)
+            if any(item.asset == asset for eye in _eyes.values() for item in eye.objects):
+                _revision += 1
+            else:  # what has splats since this moment was left out until now
+                mark_stale()
         case events.Heard(message=messages.JobNote() | messages.Preview()):
             pass
         case _:

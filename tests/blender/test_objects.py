@@ -67,9 +67,13 @@ def test_an_object_made_before_up_was_known_stands_up_when_it_is(ball: Any, conn
 
 
 def test_an_asset_without_splats_does_not_cost_the_others_their_picture(
-    ball: Any, connected: ModuleType, room: Room, shown: Callable[[], list[Any]]
+    ball: Any,
+    connected: ModuleType,
+    room: Room,
+    shown: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    events, messages = room("core.events"), room("protocol").messages
+    events, messages, viewport = room("core.events"), room("protocol").messages, room("host.viewport")
     begun = room("protocol").things.AssetInfo(asset="begun", name="Begun", head="", job="7")
     connected.dispatch(events.Heard(messages.AssetChanged(asset=begun), 0.0))
     room("host.objects").create(bpy.context, begun)
@@ -79,8 +83,10 @@ def test_an_asset_without_splats_does_not_cost_the_others_their_picture(
     connected.dispatch(events.Heard(messages.JobChanged(job=state), 0.0))
     assert len(shown()) == 1
     step = messages.JobProgress(job="7", stage="training", step=1, steps=9, figures={"loss": 0.1, "splats": 5})
+    monkeypatch.setattr(viewport, "_is_stale", False)
     connected.dispatch(events.Heard(step, 1.0))
     assert len(shown()) == 2
+    assert viewport._is_stale  # else it would stay unseen until something in the scene changes
 
 
 def test_an_asset_that_a_job_writes_is_shown_as_it_grows(
