@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import numpy as np
 
 from ..core import camera as cameras
 from ..protocol import errors
-from .capture_plan import Plan, plan_of
+
+if TYPE_CHECKING:  # Blender starts without what only captures need
+    from .capture_plan import Plan
 
 MARK = "splatwright_preview"  # the custom property that says that an object is this one
 _SIZE = 0.06  # depth of a drawn camera, in distances to the middle
@@ -23,6 +25,8 @@ def shown(scene: bpy.types.Scene) -> bpy.types.Object | None:
 
 def show(context: bpy.types.Context, chosen: Any) -> bpy.types.Object:
     """Draws the cameras that `chosen` (`CaptureProperties`) asks for now. Raises UserError when there are none."""
+    from .capture_plan import plan_of
+
     plan = plan_of(context, chosen)
     if plan.look.size is None:
         raise errors.UserError(

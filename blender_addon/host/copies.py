@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
 from ..protocol import things
 from . import current, objects, preferences, versions
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 FOLDER_SUFFIX = ".splats"
 _BYTES_PER_SPLAT = 248  # of a PLY with all its harmonics: what a version takes whose own size nobody has said
 
-_thread = ThreadPoolExecutor(1, thread_name_prefix="splatwright copies")
+
+@functools.cache
+def _thread() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # Blender starts without it
+
+    return ThreadPoolExecutor(1, thread_name_prefix="splatwright copies")
 
 
 def path_of(blend: str, asset: str, version: str) -> str:
-    """Where the copy of a version belongs, relative to the .blend in Blender's way."""
-    return f"//{Path(blend).stem}{FOLDER_SUFFIX}/{asset}-{version}.ply"
+    """Where the copy of a version belongs, relative to the .blend in Blender's way.
+
+    Others can read a PLY, too; it has no room for what splats are bound to.
+    """
+    suffix = ".safetensors" if _may_be_bound(asset, version) else ".ply"
+    return f"//{Path(blend).stem}{FOLDER_SUFFIX}/{asset}-{version}{suffix}"
+
+
+def format_of(path: Path) -> things.FileFormat:
+    """What the backend is asked for, by the name of the file."""
+    return cast(things.FileFormat, path.suffix.lower().removeprefix("."))
+
+
+def _may_be_bound(asset: str, version: str) -> bool:
+    """Also where nobody has said yet whether it is, but an object has a mesh to follow."""
+    info = versions.find(asset, version)
+    if info is not None:
+        return info.bound_vertices > 0
+    shown: list[Any] = [item.splatwright for item in objects.objects_of(asset)]  # type: ignore[attr-defined]
+    return any(own.version == version and own.mesh is not None for own in shown)
 
 
 def found(object: bpy.types.Object) -> Path | None:
@@ -54,7 +80,7 @@ def write(missing: list[tuple[str, str, Path]], backend: Any) -> list[Path]:
     """Writes copies, each whole or not at all. Any thread, may take long. Raises UserError."""
     for asset, version, path in missing:
         path.parent.mkdir(exist_ok=True)
-        backend.fetch_file(asset, version, path)
+        backend.fetch_file(asset, version, path, format_of(path))
     return [path for _, _, path in missing]
 
 
@@ -68,7 +94,7 @@ def _saving(path: str, *_: object) -> None:
     if not missing:
         return
     if current.is_interactive():
-        current.when_done(_thread.submit(write, missing, link.backend), _written)
+        current.when_done(_thread().submit(write, missing, link.backend), _written)
         return
     try:
         write(missing, link.backend)

@@ -7,8 +7,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import bpy
 
@@ -17,6 +16,9 @@ from ..core.reducer import receive
 from ..core.session import Session
 from ..link.backend_link import BackendLink
 from ..protocol import errors, messages, things
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,8 @@ def when_done(future: Future[Any], callback: Callable[[Any], None]) -> None:
 
     def done(future: Future[Any]) -> None:
         if future.cancelled():
+            from concurrent.futures import CancelledError  # Blender starts without it
+
             post(lambda: callback(CancelledError()))
             return
         error = future.exception()
@@ -167,8 +171,8 @@ def _ask(message: messages.ListMethods | messages.ListJobs | messages.ListAssets
         if _link is not asked:
             return  # another backend's things
         match answer:
-            case messages.Catalog(methods=methods):
-                dispatch(events.CatalogCame(methods))
+            case messages.Catalog(methods, reads, writes):
+                dispatch(events.CatalogCame(methods, reads, writes))
             case messages.AssetList(assets=assets):
                 dispatch(events.AssetsCame(assets))
             case messages.JobList(jobs=jobs):

@@ -6,13 +6,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 from ..core.events import Heard, LinkChanged
 from ..protocol import connection, errors, messages, things
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ..protocol import remote
 
 Answer = TypeVar("Answer", bound=things.Message)

@@ -6,23 +6,34 @@ the operator returns.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import bpy
 
 from ..core import events
 from ..host import current
-from ..protocol import errors, messages, remote, things
+from ..protocol import errors, messages, things
+
+if TYPE_CHECKING:  # Blender starts without what only asking needs
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ..protocol import remote
 
 Result = TypeVar("Result")
 _A_WEEK_S = 7 * 86400.0  # longer than any job
 _ENDED_LIFE = ("not_installed", "broken", "stopped", "failed")
 
-_threads = ThreadPoolExecutor(4, thread_name_prefix="splatwright")
 _awaited: dict[str, Callable[[things.JobState], None]] = {}  # by job
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(4, thread_name_prefix="splatwright")
 
 
 def can_ask(operator: Any) -> bool:
@@ -35,6 +46,8 @@ def can_ask(operator: Any) -> bool:
 
 def attempt(operator: Any, action: Callable[[], None]) -> set[Any]:
     """Does what an operator does. What goes wrong is reported and shown in the panel."""
+    from ..protocol import remote
+
     try:
         action()
     except (errors.UserError, remote.BackendMistake) as error:
@@ -69,7 +82,7 @@ def ask(action: Callable[[remote.Backend], Result], then: Callable[[Result], Non
         except errors.UserError as error:
             current.tell(error)
 
-    current.when_done(_threads.submit(action, link.backend), answered)
+    current.when_done(_threads().submit(action, link.backend), answered)
 
 
 # ---- jobs and assets
@@ -92,6 +105,7 @@ def when_ended(job: str, callback: Callable[[things.JobState], None]) -> None:
 
 def wait_for_job(job: str) -> things.JobState:
     """Only without a window. Raises UserError or BackendMistake when the job failed or the backend went for good."""
+    from ..protocol import remote
 
     def is_over() -> bool:
         session = current.session()

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
-from ..core import photo_files
-from ..core.capture_file import Existing
-from ..host import capture_plan, capture_preview, current, objects, photo_cameras, scene_capture
+from ..host import capture_preview, current, objects
 from ..protocol import errors, things
 from . import asking
 from .operators_train import capture_folder
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Blender starts without what only captures need
+    from ..core.capture_file import Existing
+    from ..host import scene_capture
     from ..protocol import remote
 
 _TICK_S = 0.02
@@ -118,6 +118,8 @@ class SPLATWRIGHT_OT_capture_scene(bpy.types.Operator):
         _show(None)
 
     def _begin(self, context: Any) -> Iterator[Any]:
+        from ..host import capture_plan, scene_capture
+
         chosen = context.scene.splatwright.capture
         self._target = _folder(self.folder or chosen.folder)
         existing = self.existing or chosen.existing
@@ -129,7 +131,7 @@ class SPLATWRIGHT_OT_capture_scene(bpy.types.Operator):
         if self.folder:
             chosen.folder = self.folder  # where the training looks for it
         context.scene.splatwright.capture_kind = "SCENE"
-        return scene_capture.capture(plan, self._target, cast(Existing, existing))
+        return scene_capture.capture(plan, self._target, cast("Existing", existing))
 
 
 def _show(now: scene_capture.Progress | None) -> None:
@@ -188,6 +190,8 @@ class SPLATWRIGHT_OT_pick_capture_folder(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[Any]:
         def pick() -> None:
+            from ..core import photo_files
+
             folder = _folder(self.directory)
             photo_files.refuse_folder(folder)
             _choose(context, folder)
@@ -223,6 +227,8 @@ class SPLATWRIGHT_OT_pick_photos(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[Any]:
         def pick() -> None:
+            from ..core import photo_files
+
             lying = _folder(self.directory)
             photos = [lying / file.name for file in self.files if file.name]
             _choose(context, photo_files.gather(photos, _folder(self.folder) if self.folder else None))
@@ -272,6 +278,8 @@ class SPLATWRIGHT_OT_import_capture_cameras(bpy.types.Operator):
             return backend.views(folder)
 
         def create(found: tuple[things.CapturedView, ...]) -> None:
+            from ..host import photo_cameras
+
             splats = bpy.data.objects.get(name) if name else None
             if name and splats is None:
                 raise errors.UserError("not_found", f"There is no object '{name}'.", "Choose a splat object.")
