@@ -16,7 +16,11 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class CatalogCame(msgspec.Struct, frozen=True):
+    """reads, writes: suffixes of splat files."""
+
     methods: tuple[things.MethodInfo, ...]
+    reads: tuple[str, ...] = (".ply",)
+    writes: tuple[str, ...] = (".ply",)
 
 
 class JobsCame(msgspec.Struct, frozen=True):

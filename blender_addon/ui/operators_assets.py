@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..core import wording
-from ..host import current, objects, versions
+from ..host import copies, current, objects, versions
 from ..protocol import errors, things
 from . import asking
 from .operators_methods import active_splats
@@ -19,9 +19,10 @@ from .operators_methods import active_splats
 if TYPE_CHECKING:
     from ..protocol import remote
 
-READABLE = (".ply",)  # what the backend reads, and what it writes
-WRITABLE = (".ply",)
-_GLOB = ";".join(f"*{suffix}" for suffix in READABLE)
+
+def glob_of(suffixes: Sequence[str]) -> str:
+    """For a file browser: it shows only these."""
+    return ";".join(f"*{suffix}" for suffix in suffixes)
 
 
 class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
@@ -30,7 +31,7 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
     bl_description = "Load Gaussian splats from files"
     bl_options = {"REGISTER"}
 
-    filter_glob: bpy.props.StringProperty(default=_GLOB, options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
 
@@ -44,6 +45,7 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
     def invoke(self, context: Any, event: Any) -> set[Any]:
         if self.directory and self.files:  # dropped onto the viewport
             return self.execute(context)
+        self.filter_glob = glob_of(current.session().reads)
         return super().invoke(context, event)
 
     def execute(self, context: Any) -> set[Any]:
@@ -57,10 +59,13 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
         return [Path(bpy.path.abspath(self.filepath))]
 
     def _import(self, paths: list[Path]) -> None:
+        if not current.is_interactive():
+            current.connect()  # then it is known what the backend reads
+        reads = current.session().reads
         for path in paths:
-            if path.suffix.lower() not in READABLE:
+            if path.suffix.lower() not in reads:
                 message = f"'{path.name}' is not a splat file of a known kind."
-                raise errors.UserError("unsupported", message, f"Readable are: {', '.join(READABLE)}.")
+                raise errors.UserError("unsupported", message, f"Readable are: {', '.join(reads)}.")
 
         def load(backend: remote.Backend) -> list[things.AssetInfo]:
             return [backend.import_file(path) for path in paths]
@@ -82,8 +87,8 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
     bl_description = "Write the active splats to a file, in their own frame"
     bl_options = {"REGISTER"}
 
-    filename_ext = WRITABLE[0]
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{s}" for s in WRITABLE), options={"HIDDEN"})
+    filename_ext = ".ply"
+    filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     object: bpy.props.StringProperty(
         name="Splats", description="The splat object; empty: the active one", options={"HIDDEN"}
     )
@@ -101,7 +106,16 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
         splats = active_splats(context)
         if splats is not None and not self.filepath:
             self.filepath = bpy.path.clean_name(splats.name) + self.filename_ext
+        self.filter_glob = glob_of(current.session().writes)
         return super().invoke(context, event)
+
+    def check(self, context: Any) -> bool:
+        """A name without a suffix gets the usual one while it is typed, so that Blender asks before it overwrites."""
+        path = Path(self.filepath)
+        if not path.name or path.suffix.lower() in current.session().writes:
+            return False
+        self.filepath += self.filename_ext
+        return True
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._export(context))
@@ -110,13 +124,15 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
         splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
         if splats is None or not objects.is_splats(splats):
             raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
-        path = Path(bpy.path.abspath(self.filepath))
-        if path.suffix.lower() not in WRITABLE:
-            message = f"'{path.name}' does not end in {' or '.join(WRITABLE)}."
-            raise errors.UserError("unsupported", message, f"Give a name such as splats{WRITABLE[0]}.")
+        path, writes = Path(bpy.path.abspath(self.filepath)), current.session().writes
+        if path.suffix.lower() not in writes:
+            message = f"'{path.name}' does not end in {' or '.join(writes)}."
+            raise errors.UserError("unsupported", message, f"Give a name such as splats{writes[0]}.")
         asset, version = splats.splatwright.asset, objects.shown_version(splats)
         version = version or current.session().assets[asset].head
-        asking.ask(lambda backend: backend.fetch_file(asset, version, path), lambda _: _exported(path))
+        asking.ask(
+            lambda backend: backend.fetch_file(asset, version, path, copies.format_of(path)), lambda _: _exported(path)
+        )
 
 
 def _exported(path: Path) -> None:
@@ -183,7 +199,7 @@ class SPLATWRIGHT_FH_splats(bpy.types.FileHandler):
     bl_label = "Gaussian Splats"
     bl_import_operator = "splatwright.import_splats"
     bl_export_operator = "splatwright.export_splats"
-    bl_file_extensions = ";".join(READABLE)
+    bl_file_extensions = ".ply;.safetensors"  # said to Blender once: what the backend reads that we came with
 
     @classmethod
     def poll_drop(cls, context: Any) -> bool:
@@ -191,11 +207,11 @@ class SPLATWRIGHT_FH_splats(bpy.types.FileHandler):
 
 
 def _draw_import(self: Any, _context: Any) -> None:
-    self.layout.operator("splatwright.import_splats", text=f"Gaussian Splats ({', '.join(READABLE)})")
+    self.layout.operator("splatwright.import_splats", text=f"Gaussian Splats ({', '.join(current.session().reads)})")
 
 
 def _draw_export(self: Any, _context: Any) -> None:
-    self.layout.operator("splatwright.export_splats", text=f"Gaussian Splats ({', '.join(WRITABLE)})")
+    self.layout.operator("splatwright.export_splats", text=f"Gaussian Splats ({', '.join(current.session().writes)})")
 
 
 def _menus() -> tuple[tuple[Any, Callable[[Any, Any], None]], ...]:

@@ -13,6 +13,7 @@ from ..core import wording
 from ..host import copies, current, objects
 from ..protocol import errors, things
 from . import asking
+from .operators_assets import glob_of
 from .operators_methods import active_splats
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
     bl_description = "Load the splats of this object from a file; without asking where a copy lies beside the .blend"
     bl_options = {"REGISTER"}
 
-    filter_glob: bpy.props.StringProperty(default="*.ply", options={"HIDDEN"})  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     object: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Splats", description="The splat object; empty: the active one", options={"HIDDEN"}
     )
@@ -67,6 +68,7 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
         splats = self._splats(context)
         path = None if splats is None else copies.found(splats)
         if path is None:
+            self.filter_glob = glob_of(current.session().reads)
             return super().invoke(context, event)
         self.filepath = str(path)
         return self.execute(context)

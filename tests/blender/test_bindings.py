@@ -126,6 +126,40 @@ def test_splats_follow_the_mesh_in_the_world_wherever_their_own_object_stands(
     assert splat_scene.decibels(moved, expected) > 40
 
 
+def test_a_copy_beside_the_file_brings_the_binding_into_another_workspace(
+    bound: tuple[Any, Any],
+    connected: ModuleType,
+    served_backend: Any,
+    room: Room,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asset = bound[0].splatwright.asset
+    bpy.ops.splatwright.setup_render()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    copy = Path(bpy.path.abspath(bound[0].splatwright.file))
+    assert copy.suffix == ".safetensors" and copy.is_file()
+    bpy.ops.splatwright.backend_stop()
+    served_backend.stop()
+    monkeypatch.setattr(served_backend, "workspace", tmp_path / "another workspace")
+    served_backend.start()
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+        bpy.ops.splatwright.backend_connect(connection_file=str(served_backend.connection_file))
+        assert asset not in connected.session().assets
+        ball, mesh = (bpy.data.objects[name] for name in ("ball", "Driver"))
+        assert bpy.ops.splatwright.locate_asset(object=ball.name) == {"FINISHED"}
+        at_rest = splat_scene.rendered(tmp_path / "rest.png")
+        mesh.location.x = -1.5
+        moved = splat_scene.rendered(tmp_path / "moved.png")
+        ball.splatwright.mesh, ball.location.x = None, -1.5
+        expected = splat_scene.rendered(tmp_path / "expected.png")
+    finally:
+        served_backend.stop()
+    assert splat_scene.decibels(moved, at_rest) < 28
+    assert splat_scene.decibels(moved, expected) > 40
+
+
 def test_another_mesh_is_said_in_one_sentence_and_nothing_breaks(
     bound: tuple[Any, Any], connected: ModuleType, room: Room, tmp_path: Path
 ) -> None:

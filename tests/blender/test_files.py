@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+CATALOG = Path(__file__).resolve().parents[2] / "blender_addon" / "catalog.json"
 Room = Callable[[str], ModuleType]
 
 
@@ -54,6 +56,22 @@ def test_what_is_exported_is_what_was_imported(connected: ModuleType, files: lis
     backend = connected.link().backend
     ours, theirs = (backend.splats(shown.asset, shown.version) for shown in (first, second))
     assert (ours.means == theirs.means).all() and (ours.sh == theirs.sh).all()
+
+
+def test_whatever_the_backend_writes_is_exported_and_read_again(
+    connected: ModuleType, files: list[Path], tmp_path: Path
+) -> None:
+    import bpy
+
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    writes = connected.session().writes
+    assert {".ply", ".safetensors"} <= set(writes) <= set(connected.session().reads)
+    for suffix in writes:
+        target = tmp_path / f"again{suffix}"
+        assert bpy.ops.splatwright.export_splats(filepath=str(target), object="small") == {"FINISHED"}
+        bpy.ops.splatwright.import_splats(filepath=str(target))
+        again = bpy.context.view_layer.objects.active.splatwright
+        assert connected.session().assets[again.asset].splats == 300
 
 
 def test_the_version_that_is_shown_is_chosen_from_a_menu_and_written(
@@ -139,7 +157,8 @@ def test_the_menus_and_the_drop_know_the_files(extension: ModuleType, draw: Call
     ):
         assert operator in drawn_by_extensions(menu).operators
     handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SPLATWRIGHT_FH_splats")
-    assert handler.bl_import_operator == "splatwright.import_splats" and ".ply" in handler.bl_file_extensions
+    assert handler.bl_import_operator == "splatwright.import_splats"
+    assert handler.bl_file_extensions.split(";") == json.loads(CATALOG.read_text(encoding="utf-8"))["reads"]
 
 
 def drawn_by_extensions(menu: Any) -> Any:

@@ -81,6 +81,12 @@ def test_whoever_connects_asks_what_there_is_and_assets_before_jobs() -> None:
     assert history.listed().session.is_listed
 
 
+def test_what_the_backend_reads_and_writes_is_known_from_its_catalog(history: History) -> None:
+    assert history.session.reads == history.session.writes == (".ply",)
+    history(CatalogCame((), (".ply", ".spz"), (".ply",)))
+    assert history.session.reads == (".ply", ".spz") and history.session.writes == (".ply",)
+
+
 def test_jobs_and_assets_of_other_days_are_listed_without_moving_any_object() -> None:
     history = History()(CONNECTED, AssetsCame((asset("v1"),))).listed(job("finished", version="v1"))
     assert history.job.is_over and history.session.assets["a"].head == "v1" and history.shown() == []
