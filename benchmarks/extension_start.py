@@ -1,7 +1,8 @@
-"""What the extension adds to the start of Blender, without a backend: enabling it, in a fresh Blender each time.
+"""What the extension adds to the start of Blender, without a backend: enabling it, and the first tick of its timer.
 
-The claim is about processor time; the clock beside it also shows what else the machine was doing. Measured in the
-Blenders that `build.py test-blender` made. Run as `python build.py bench extension_start`.
+The claim is about processor time of a fresh Blender each time, as at every start but the first after an installation,
+which compiles the extension's Python and is told beside it; the clock also shows what else the machine was doing.
+Measured in the Blenders that `build.py test-blender` made. Run as `python build.py bench extension_start`.
 """
 
 from __future__ import annotations
@@ -29,16 +30,23 @@ os._exit(0)
 """
 
 # Blender is up, and has its list of extensions; what is timed is what it does at its start for one that is switched on.
+# What importing Blender left for Python to collect is collected before: in 4.5 the next 400 objects,
+# whoever makes them, would set that off, which takes 25 ms. What our own objects set off is counted.
 START = f"""
-import json, os, sys, time
+import gc, json, os, sys, time
 import bpy, addon_utils
 addon_utils.modules_refresh()
 addon_utils.extensions_refresh(addon_modules_pending=["{NAME}"])
+gc.collect()
 before, started, worked = set(sys.modules), time.perf_counter(), time.process_time()
 module = addon_utils.enable("{NAME}", default_set=True, refresh_handled=True)
-took, work = time.perf_counter() - started, time.process_time() - worked
+enabled = time.process_time()
+if module is not None:
+    sys.modules["{NAME}.tick"].tick()  # without a window nothing calls it
+took, done = time.perf_counter() - started, time.process_time()
 added = set(sys.modules) - before
-told = {{"ms": took * 1000, "processor_ms": work * 1000, "enabled": module is not None, "modules": len(added),
+told = {{"ms": 1e3 * took, "processor_ms": 1e3 * (done - worked), "tick_ms": 1e3 * (done - enabled),
+        "enabled": module is not None, "modules": len(added),
         "ours": sum(name.startswith("{NAME}") for name in added), "zmq": "zmq" in added}}
 print("TOLD " + json.dumps(told), flush=True)
 os._exit(0)
@@ -60,7 +68,9 @@ def main() -> None:
                 rows.append(measure(version, python, fitting, Path(folder, version), arguments.repeats))
     if not rows:
         sys.exit("No Blender is here as a Python module: python3 build.py test-blender makes them.")
-    claim = f"Blender starts at most {CLAIM_MS:g} ms later with the extension and no backend (medians)"
+    claim = (
+        f"the extension takes at most {CLAIM_MS:g} ms of processor time of Blender's start without a backend (medians)"
+    )
     record("extension_start", claim, rows, device="cpu", settings=vars(arguments), load_before=load_before)
 
 
@@ -86,9 +96,11 @@ def measure(version: str, python: Path, zip_file: Path, home: Path, repeats: int
     return {
         "Blender": version,
         "processor (ms)": work,
+        "of it the first tick (ms)": statistics.median(each["tick_ms"] for each in later),
+        "processor, most (ms)": max(each["processor_ms"] for each in later),
         "clock (ms)": statistics.median(each["ms"] for each in later),
         "clock, fastest (ms)": min(each["ms"] for each in later),
-        "once after installing (ms)": first["ms"],
+        "once after installing, processor (ms)": first["processor_ms"],
         "modules of ours": later[0]["ours"],
         "other modules": later[0]["modules"] - later[0]["ours"],
         "zmq imported": later[0]["zmq"],
