@@ -68,6 +68,7 @@ from .things import (
     UploadedCapture,
     VersionInfo,
 )
+from .transfer import Stop
 
 log = logging.getLogger(__name__)
 
@@ -227,14 +228,17 @@ class Backend:
         name: str = "",
         *,
         on_progress: Progress | None = None,
+        stop: Stop | None = None,
         **options: Any,
     ) -> Job:
         """Trains a capture folder of this machine; a backend on another machine gets a copy, but only once.
 
-        options: the fields of `Train`. on_progress: bytes sent, bytes in all.
+        options: the fields of `Train`. on_progress: bytes sent, bytes in all. stop: ends the sending when it is set,
+        by TransferStopped; sent again, the capture goes on where it was.
         """
         folder = Path(capture).absolute()
-        request = Train(name=name or folder.name, capture=self._reached_capture(folder, on_progress), **options)
+        where = self._reached_capture(folder, on_progress, stop)
+        request = Train(name=name or folder.name, capture=where, **options)
         return Job(self, self.request(request, JobAccepted).job.job)
 
     def run_method(self, method: str, asset: str, version: str = "", **options: Any) -> Job:
@@ -246,20 +250,25 @@ class Backend:
         """What a finished job of the category "meshing" made."""
         return self.request(FetchMesh(job=job), MeshData, FILE_S)
 
-    def views(self, capture: Path | str) -> tuple[CapturedView, ...]:
-        """The posed photos of a capture folder of this machine, by name."""
-        where, found = self._reached_capture(Path(capture).absolute(), None), list[CapturedView]()
+    def views(
+        self, capture: Path | str, *, on_progress: Progress | None = None, stop: Stop | None = None
+    ) -> tuple[CapturedView, ...]:
+        """The posed photos of a capture folder of this machine, by name. on_progress, stop: as in `train`."""
+        where = self._reached_capture(Path(capture).absolute(), on_progress, stop)
+        found: list[CapturedView] = []
         while True:
             page = self.request(ListViews(capture=where, first=len(found)), CaptureViews, FILE_S)
             found += page.views
             if not page.views or len(found) >= page.total:
                 return tuple(found)
 
-    def _reached_capture(self, folder: Path, on_progress: Progress | None) -> FolderCapture | UploadedCapture:
+    def _reached_capture(
+        self, folder: Path, on_progress: Progress | None, stop: Stop | None
+    ) -> FolderCapture | UploadedCapture:
         if self.is_local:
             self.request(AllowFolder(path=str(folder)), Done)
             return FolderCapture(path=str(folder))
-        return UploadedCapture(id=self.send_capture(folder, on_progress))
+        return UploadedCapture(id=self.send_capture(folder, on_progress, stop))
 
     @property
     def is_local(self) -> bool:
@@ -341,27 +350,29 @@ class Backend:
     def splats(self, asset: str, version: str = "") -> Splats:
         return self.request(FetchSplats(asset=asset, version=version), Splats, FILE_S)
 
-    def import_file(self, path: Path | str, name: str = "", *, on_progress: Progress | None = None) -> AssetInfo:
-        """A splat file of this machine becomes an asset."""
+    def import_file(
+        self, path: Path | str, name: str = "", *, on_progress: Progress | None = None, stop: Stop | None = None
+    ) -> AssetInfo:
+        """A splat file of this machine becomes an asset. on_progress, stop: as in `train`."""
         path = Path(path).absolute()
         if self.is_local:
             self.request(AllowFolder(path=str(path.parent)), Done)
             answer = self.request(ImportFile(path=str(path), name=name), AssetList, FILE_S)
         else:
-            upload = self.send_file(path, on_progress)
+            upload = self.send_file(path, on_progress, stop)
             request = ImportUpload(upload=upload, file_name=path.name, name=name)
             answer = self.request(request, AssetList, FILE_S)
         return answer.assets[0]
 
     # ---- files
 
-    def send_file(self, path: Path, on_progress: Progress | None = None) -> str:
+    def send_file(self, path: Path, on_progress: Progress | None = None, stop: Stop | None = None) -> str:
         """Sends a file, or what is missing of it. Returns the SHA-256 that names it from now on."""
-        return transfer.send_file(self, path, on_progress or _nobody)
+        return transfer.send_file(self, path, on_progress or _nobody, stop or Stop())
 
-    def send_capture(self, folder: Path, on_progress: Progress | None = None) -> str:
+    def send_capture(self, folder: Path, on_progress: Progress | None = None, stop: Stop | None = None) -> str:
         """Sends a capture folder, or what is missing of it. Returns its id."""
-        return transfer.send_capture(self, folder, on_progress or _nobody)
+        return transfer.send_capture(self, folder, on_progress or _nobody, stop or Stop())
 
     def fetch_file(
         self, asset: str, version: str, path: Path, format: FileFormat = "ply", on_progress: Progress | None = None

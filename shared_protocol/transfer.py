@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -48,28 +51,47 @@ Progress = Callable[[int, int], None]
 Reply = TypeVar("Reply", bound=Message)
 CHUNK_S = 120.0  # for one chunk, also on a slow network
 FILE_S = 3600.0
+_LOOK_S = 0.1  # how soon a transfer that waits sees that it is to stop
 
 
-def send_file(backend: Backend, path: Path, on_progress: Progress) -> str:
-    """Returns the SHA-256 that names the content. Raises UserError."""
+class TransferStopped(Exception):
+    """Nobody wants it to go on. What was sent stays: started again, it goes on there."""
+
+
+class Stop(threading.Event):
+    """Set from any thread, it ends a transfer within a moment; the transfer then raises TransferStopped."""
+
+    def look(self, _: object = None) -> None:
+        if self.is_set():
+            raise TransferStopped
+
+
+def send_file(backend: Backend, path: Path, on_progress: Progress, stop: Stop) -> str:
+    """Returns the SHA-256 that names the content. Raises UserError or TransferStopped."""
     try:
-        size, sha256 = hash_file(path)
+        size, sha256 = hash_file(path, stop.look)
     except OSError as error:
         raise UserError("bad_input", f"'{path}' cannot be read: {error.strerror or error}.") from error
-    backend.again_when_back(lambda: _send(backend, path, size, sha256, lambda done: on_progress(done, size)))
+    backend.again_when_back(lambda: _send(backend, path, size, sha256, lambda done: on_progress(done, size), stop))
     return sha256
 
 
-def send_capture(backend: Backend, folder: Path, on_progress: Progress) -> str:
-    """Returns the capture's id. Raises UserError."""
-    files = list_capture(folder)
+def send_capture(backend: Backend, folder: Path, on_progress: Progress, stop: Stop) -> str:
+    """Returns the capture's id. Raises UserError or TransferStopped."""
+    files = list_capture(folder, stop.look)
     id, size = manifest_id(files), sum(file.size for file in files)
-    backend.again_when_back(lambda: _send_capture(backend, folder, files, id, size, on_progress))
+    backend.again_when_back(lambda: _send_capture(backend, folder, files, id, size, on_progress, stop))
     return id
 
 
 def _send_capture(
-    backend: Backend, folder: Path, files: tuple[ManifestFile, ...], id: str, size: int, on_progress: Progress
+    backend: Backend,
+    folder: Path,
+    files: tuple[ManifestFile, ...],
+    id: str,
+    size: int,
+    on_progress: Progress,
+    stop: Stop,
 ) -> None:
     begin = BeginCapture(id=id, name=folder.name[:200], files=len(files), bytes=size)
     if backend.request(begin, CaptureOpened).complete:
@@ -81,6 +103,7 @@ def _send_capture(
         missing.update(backend.request(page, CaptureMissing, CHUNK_S).sha256s)
     there = 0
     for file in files:
+        stop.look()
         if file.sha256 in missing:
             missing.discard(file.sha256)
             before = there
@@ -90,13 +113,15 @@ def _send_capture(
                 file.size,
                 file.sha256,
                 lambda done, before=before: on_progress(before + done, size),
+                stop,
             )
         there += file.size
         on_progress(there, size)
     backend.request(FinishCapture(id=id), CaptureReady, FILE_S)
+    stop.look()
 
 
-def _send(backend: Backend, path: Path, size: int, sha256: str, taken: Callable[[int], None]) -> None:
+def _send(backend: Backend, path: Path, size: int, sha256: str, taken: Callable[[int], None], stop: Stop) -> None:
     """Sends what the backend lacks of a file."""
     offset = backend.request(OpenUpload(size=size, sha256=sha256), UploadOpened, CHUNK_S).offset
     waiting: deque[Future[BackendToAddon]] = deque()
@@ -110,7 +135,7 @@ def _send(backend: Backend, path: Path, size: int, sha256: str, taken: Callable[
                         raise UserError("bad_input", f"'{path}' became shorter while it was sent.", "Send it again.")
                     waiting.append(backend.ask(UploadChunk(upload=sha256, offset=offset, data=data)))
                     offset += len(data)
-                taken(_answer(waiting.popleft(), ChunkTaken).offset)
+                taken(_answer(waiting.popleft(), ChunkTaken, stop).offset)
     except OSError as error:
         raise UserError("bad_input", f"'{path}' cannot be read: {error.strerror or error}.") from error
 
@@ -171,11 +196,16 @@ def _fetch(backend: Backend, request: OpenDownload, part: _Part, on_progress: Pr
     return opened.download
 
 
-def _answer(future: Future[BackendToAddon], kind: type[Reply]) -> Reply:
-    try:
-        said = future.result(CHUNK_S)
-    except TimeoutError as error:
-        raise UserError("connection", "The backend did not answer in time.", "Try again; it goes on there.") from error
+def _answer(future: Future[BackendToAddon], kind: type[Reply], stop: Stop | None = None) -> Reply:
+    deadline = time.monotonic() + CHUNK_S
+    while not future.done():
+        if stop is not None:
+            stop.look()
+        if time.monotonic() >= deadline:
+            raise UserError("connection", "The backend did not answer in time.", "Try again; it goes on there.")
+        with contextlib.suppress(TimeoutError):
+            future.result(_LOOK_S)
+    said = future.result()
     if not isinstance(said, kind):
         raise UserError("bad_input", f"The backend answered {type(said).__name__}, not {kind.__name__}.")
     return said

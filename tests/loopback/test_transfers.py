@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
@@ -95,6 +96,53 @@ def test_a_client_killed_in_mid_transfer_goes_on_where_it_was(join: Callable[...
     told: list[int] = []
     second.send_file(path, lambda done, _: told.append(done))
     assert len(told) == 5 and told[-1] == len(content)
+
+
+def test_an_upload_that_was_stopped_goes_on_where_it_was(backend: Backend, tmp_path: Path) -> None:
+    path, stop, told = file_of(tmp_path, 24 * CHUNK_BYTES), transfer.Stop(), list[int]()
+
+    def progress(done: int, _: int) -> None:
+        told.append(done)
+        if len(told) == 3:
+            stop.set()
+
+    with pytest.raises(transfer.TransferStopped):
+        backend.send_file(path, progress, stop)
+    assert told == [CHUNK_BYTES, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES]
+    backend.send_file(path, lambda done, _: told.append(done))
+    assert min(told[3:]) > 3 * CHUNK_BYTES and told[-1] == 24 * CHUNK_BYTES
+
+
+class Silent:
+    """A connection on which chunks are never answered."""
+
+    def __init__(self, stop: transfer.Stop) -> None:
+        self.stop = stop
+
+    def ask(self, message: object) -> Future[object]:
+        future: Future[object] = Future()
+        if isinstance(message, OpenUpload):
+            future.set_result(UploadOpened(upload=message.sha256, offset=0))
+        else:
+            self.stop.set()
+        return future
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_upload_is_stopped_also_while_nobody_answers(tmp_path: Path) -> None:
+    stop = transfer.Stop()
+    with pytest.raises(transfer.TransferStopped):
+        Backend(Silent(stop)).send_file(file_of(tmp_path, 100), None, stop)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("send", [Backend.send_capture, Backend.send_file])
+def test_what_is_stopped_before_it_begins_is_not_even_read(tmp_path: Path, send: Callable[..., str]) -> None:
+    stop, path = transfer.Stop(), file_of(tmp_path, 100)
+    stop.set()
+    with pytest.raises(transfer.TransferStopped):
+        send(Backend(Silent(stop)), path if send is Backend.send_file else tmp_path, None, stop)  # type: ignore[arg-type]
 
 
 def test_an_upload_goes_on_after_the_backend_was_restarted(
