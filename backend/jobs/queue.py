@@ -70,7 +70,11 @@ class _Running:
 
 
 class JobQueue:
-    """Calls come from any thread; events are told while the lock is held, so that they are in order."""
+    """Calls come from any thread; events are told while the lock is held, so that they are in order.
+
+    What there is can be asked without the lock: it is held while cards are written, and the server's loop must not wait
+    for a disk.
+    """
 
     def __init__(
         self,
@@ -91,7 +95,7 @@ class JobQueue:
         self._categories = categories
         self._tell, self._on_fatal = tell, on_fatal
         self._changed = changed or threading.Condition(threading.RLock())
-        self._cards: dict[str, JobCard] = {}
+        self._cards: dict[str, JobCard] = {}  # never changed, only followed by another one
         self._waiting: list[str] = []
         self._running: _Running | None = None
         self._closing = False
@@ -119,9 +123,10 @@ class JobQueue:
 
     @property
     def is_idle(self) -> bool:
-        with self._changed:
-            running = self._running
-            return not self._waiting and (running is None or self._cards[running.card.id].status == "paused")
+        running, cards = self._running, self._cards  # in this order: a job that begins is in the second at the latest
+        if running is not None and cards[running.card.id].status != "paused":
+            return False
+        return not any(card.status in ("queued", "running") for card in cards.values())
 
     def step_age(self) -> float | None:
         """Seconds since the running job was last heard of; None when nothing runs."""
@@ -129,23 +134,19 @@ class JobQueue:
         return None if running is None else time.monotonic() - running.job.heard
 
     def has(self, job: str) -> bool:
-        with self._changed:
-            return job in self._cards
+        return job in self._cards
 
     def states(self) -> tuple[JobState, ...]:
         """Oldest first."""
-        with self._changed:
-            return tuple(self._state(card) for card in self._cards.values())
+        return tuple(self._state(card) for card in self._cards.values())
 
     def state(self, job: str) -> JobState:
-        with self._changed:
-            return self._state(self._card(job))
+        return self._state(self._card(job))
 
     def running_on(self, asset: str) -> str:
         """The job that will still write this asset; "" = none."""
-        with self._changed:
-            found = (c.id for c in self._cards.values() if c.asset == asset and c.status not in ENDED)
-            return next(found, "")
+        found = (c.id for c in self._cards.values() if c.asset == asset and c.status not in ENDED)
+        return next(found, "")
 
     # ---- what may be asked of it
 
@@ -326,7 +327,7 @@ class JobQueue:
             self._workspace.keep(card)
         except UserError as error:
             log.error("%s", error)
-        self._cards[card.id] = card
+        self._cards = {**self._cards, card.id: card}
         self._tell(JobChanged(job=self._state(card)))
         return card
 
@@ -342,9 +343,10 @@ class JobQueue:
             self._tell(event)
 
     def _card(self, job: str) -> JobCard:
-        if job not in self._cards:
+        card = self._cards.get(job)
+        if card is None:
             raise UserError("not_found", f"There is no job '{job}' here.")
-        return self._cards[job]
+        return card
 
     def _state(self, card: JobCard) -> JobState:
         running = self._runs(card.id)

@@ -6,6 +6,7 @@ import msgspec
 
 from ..protocol import messages, things
 from .backend_state import LifeChanged, LinkChanged
+from .session import Wish
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -43,4 +44,45 @@ class Dismissed(msgspec.Struct, frozen=True):
     """The user has read the failure."""
 
 
-Event = LifeChanged | LinkChanged | Heard | CatalogCame | JobsCame | AssetsCame | FailureCame | Dismissed
+class SteerAsked(msgspec.Struct, frozen=True):
+    """The user wants something of a job; up to one of its steps may go by before it happens."""
+
+    job: str
+    wish: Wish
+
+
+class SteerAnswered(msgspec.Struct, frozen=True):
+    """What the backend said to it. status: of the job by then; None = it was refused, or never heard."""
+
+    job: str
+    status: things.JobStatus | None
+
+
+class UploadWent(msgspec.Struct, frozen=True):
+    """done, all: bytes; all = 0: how many there are is not known yet."""
+
+    upload: int
+    name: str
+    done: int
+    all: int
+    at: float  # seconds on a clock that never goes back
+
+
+class UploadEnded(msgspec.Struct, frozen=True):
+    upload: int
+
+
+Event = (
+    LifeChanged
+    | LinkChanged
+    | Heard
+    | CatalogCame
+    | JobsCame
+    | AssetsCame
+    | FailureCame
+    | Dismissed
+    | SteerAsked
+    | SteerAnswered
+    | UploadWent
+    | UploadEnded
+)

@@ -10,8 +10,21 @@ from ..protocol import messages, things
 from . import backend_state
 from .backend_state import LinkChanged
 from .effects import Ask, AssetGone, Effect, Redraw, ShowVersion, Tell
-from .events import AssetsCame, CatalogCame, Dismissed, Event, FailureCame, Heard, JobsCame, LifeChanged
-from .session import MOST_NOTES, JobView, Session
+from .events import (
+    AssetsCame,
+    CatalogCame,
+    Dismissed,
+    Event,
+    FailureCame,
+    Heard,
+    JobsCame,
+    LifeChanged,
+    SteerAnswered,
+    SteerAsked,
+    UploadEnded,
+    UploadWent,
+)
+from .session import MOST_NOTES, JobView, Session, Upload
 
 Outcome = tuple[Session, tuple[Effect, ...]]
 _replace = msgspec.structs.replace
@@ -34,6 +47,10 @@ def receive(session: Session, event: Event) -> Outcome:
             return _replace(session, failure=failure), (Redraw(),)
         case Dismissed():
             return _replace(session, failure=None), (Redraw(),)
+        case SteerAsked() | SteerAnswered():
+            return _steered(session, event)
+        case UploadWent() | UploadEnded():
+            return _upload(session, event)
         case _:
             return _life_changed(session, event)
 
@@ -48,7 +65,7 @@ def _link_changed(session: Session, link: LinkChanged) -> Outcome:
     if link.state != "connected":
         changed = _replace(session, life=life)
         if life.state != "busy":
-            rested = {id: _replace(job, curve=job.curve.rested()) for id, job in session.jobs.items()}
+            rested = {id: _replace(job, curve=job.curve.rested(), wish=None) for id, job in session.jobs.items()}
             changed = _replace(changed, jobs=rested)
         return changed, (Redraw(),) if life != session.life else ()
     if session.life.state == "busy":  # it answers again; the connection was there all the time
@@ -113,6 +130,8 @@ def _job_changed(session: Session, state: things.JobState, at: float, *, is_news
     job = before or JobView(state)
     if state.status == "running" and (before is None or before.state.status != "running" or not job.started):
         job = _replace(job, started=job.started or at, curve=job.curve.rested())
+    if job.is_granted(state.status):
+        job = _replace(job, wish=None)
     session = _with_job(session, _replace(job, state=state))
     was_at_work = is_news if before is None else not before.is_over
     if was_at_work and state.status in things.ENDED:
@@ -151,6 +170,32 @@ def _jobs_came(session: Session, came: JobsCame) -> Outcome:
     jobs = {id: session.jobs[id] for id in order if id in session.jobs}
     session = _replace(session, jobs=jobs, is_listed=session.is_listed or came.is_all)
     return session, (*effects, Redraw())
+
+
+def _steered(session: Session, event: SteerAsked | SteerAnswered) -> Outcome:
+    """The answer says only whether the wish is still open: events may have told a newer state by then."""
+    job = session.jobs.get(event.job)
+    if job is None:
+        return session, ()
+    match event:
+        case SteerAsked(wish=wish):
+            return _with_job(session, _replace(job, wish=wish)), (Redraw(),)
+        case SteerAnswered(status=status):
+            if status is not None and not job.is_granted(status):
+                return session, ()
+            return _with_job(session, _replace(job, wish=None)), (Redraw(),)
+
+
+def _upload(session: Session, event: UploadWent | UploadEnded) -> Outcome:
+    match event:
+        case UploadWent(id, name, done, all, at):
+            before = session.uploads.get(id) or Upload(name)
+            stage = "reading" if not all else "sending"
+            now = Upload(name, done, all, before.curve.after(stage, done, {}, at))
+            return _replace(session, uploads={**session.uploads, id: now}), (Redraw(),)
+        case UploadEnded(ended):
+            rest = {id: upload for id, upload in session.uploads.items() if id != ended}
+            return _replace(session, uploads=rest), (Redraw(),)
 
 
 def _assets_came(session: Session, assets: tuple[things.AssetInfo, ...]) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from ..protocol import things
@@ -9,12 +11,21 @@ from .backend_state import CONNECTED, NOTHING_YET, Life
 from .curve import Curve
 
 MOST_NOTES = 50
+Wish = Literal["pause", "resume", "stop", "cancel"]
+# While a job is in one of these, what was wished is still to be done.
+_OPEN: dict[Wish, frozenset[things.JobStatus]] = {
+    "pause": frozenset({"queued", "running"}),
+    "resume": frozenset({"paused", "failed", "stopped"}),
+    "stop": frozenset({"queued", "running", "paused"}),
+    "cancel": frozenset({"queued", "running", "paused"}),
+}
 
 
 class JobView(msgspec.Struct, frozen=True):
-    """A job as the panels show it."""
+    """A job as the panels show it. wish: what the user has asked of it, until the backend has done so."""
 
     state: things.JobState
+    wish: Wish | None = None
     curve: Curve = Curve()
     notes: tuple[str, ...] = ()  # oldest first
     started: float = 0.0  # when it was first seen running, on the events' clock; 0 = not yet
@@ -27,12 +38,30 @@ class JobView(msgspec.Struct, frozen=True):
         """A meshing job only reads its asset."""
         return self.state.asset == asset and self.state.category != "meshing"
 
+    def is_granted(self, status: things.JobStatus) -> bool:
+        """Whether in that state nothing of the wish is left to be done."""
+        return self.wish is None or status not in _OPEN[self.wish]
+
     @property
     def seconds_left(self) -> float | None:
         """Of the present stage. None = it is too early to say, or the job rests."""
         if self.state.status != "running":
             return None
         return self.curve.seconds_left(self.state.step, self.state.steps)
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """Files on their way to a backend on another machine. done, all: bytes; all = 0: they are still being read."""
+
+    name: str
+    done: int = 0
+    all: int = 0
+    curve: Curve = Curve()  # of bytes instead of steps
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None = it is too early to say."""
+        return self.curve.seconds_left(self.done, self.all)
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -51,6 +80,7 @@ class Session(msgspec.Struct, frozen=True):
     writes: tuple[str, ...] = (".ply",)
     jobs: dict[str, JobView] = msgspec.field(default_factory=dict[str, JobView])  # oldest first
     assets: dict[str, things.AssetInfo] = msgspec.field(default_factory=dict[str, things.AssetInfo])
+    uploads: dict[int, Upload] = msgspec.field(default_factory=dict[int, Upload])  # oldest first
     failure: things.Failed | None = None
     is_local: bool = True
     device: str = ""

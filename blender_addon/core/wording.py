@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ..protocol import errors, things
+from .session import JobView, Upload, Wish
 
 # In pixels, on average, in Blender's own font at its usual size.
 _WIDTH_OF_A_CHARACTER = 6.0
@@ -19,6 +20,12 @@ _STATUS = {
     "stopped": "Stopped, result kept",
     "cancelled": "Thrown away",
     "failed": "Failed",
+}
+_WISHES: dict[Wish, str] = {
+    "pause": "Pausing…",
+    "resume": "Going on…",
+    "stop": "Stopping, the result is kept…",
+    "cancel": "Throwing away…",
 }
 
 
@@ -51,6 +58,32 @@ def status(state: things.JobState) -> str:
     if state.status == "running" and state.stage:
         return sentence(state.stage)
     return _STATUS[state.status]
+
+
+def doing(job: JobView) -> str:
+    """The same of a job that the user steers: what was asked is heard at once, and done with the next step."""
+    return status(job.state) if job.wish is None else _WISHES[job.wish]
+
+
+def progress(job: JobView) -> str:
+    """One line of a console: Fern: Training 400 of 1,000, PSNR 23.51 dB, 12,345 splats, 3 min left."""
+    state = job.state
+    parts = [f"{state.name}: {doing(job)}" + (f" {state.step:,} of {state.steps:,}" if state.steps else "")]
+    if "psnr" in state.figures:
+        parts.append(f"PSNR {state.figures['psnr']:.2f} dB")
+    if state.figures.get("splats"):
+        parts.append(splats(int(state.figures["splats"])))
+    if job.seconds_left is not None:
+        parts.append(f"{duration(job.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def upload(sent: Upload) -> str:
+    """12.5 MB of 340.0 MB, 40 s left."""
+    if not sent.all:
+        return "Reading the files"
+    text = f"{size(sent.done)} of {size(sent.all)}"
+    return text if sent.seconds_left is None else f"{text}, {duration(sent.seconds_left)} left"
 
 
 def sentence(text: str) -> str:

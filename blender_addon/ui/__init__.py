@@ -19,10 +19,12 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_train,
         panels,
         settings_panel,
+        uploads,
     )
 
     return (
         icons,
+        uploads,
         asking,
         operators_backend,
         operators_capture,

@@ -16,6 +16,7 @@ import bpy
 from ..core import events
 from ..host import current
 from ..protocol import errors, messages, things
+from . import uploads
 
 if TYPE_CHECKING:  # Blender starts without what only asking needs
     from concurrent.futures import ThreadPoolExecutor
@@ -73,7 +74,8 @@ def ask(action: Callable[[remote.Backend], Result], then: Callable[[Result], Non
 
     def answered(result: Result | BaseException) -> None:
         if isinstance(result, BaseException):
-            current.tell(result)
+            if not uploads.is_stop(result):
+                current.tell(result)
             return
         context: Any = bpy.context
         try:
@@ -104,12 +106,21 @@ def when_ended(job: str, callback: Callable[[things.JobState], None]) -> None:
 
 
 def wait_for_job(job: str) -> things.JobState:
-    """Only without a window. Raises UserError or BackendMistake when the job failed or the backend went for good."""
+    """Only without a window; the console shows how far it is.
+
+    Raises UserError or BackendMistake when the job failed or the backend went for good.
+    """
+    from ..core.console import ConsoleLines
     from ..protocol import remote
+
+    lines = ConsoleLines()
 
     def is_over() -> bool:
         session = current.session()
-        return session.life.state in _ENDED_LIFE or (job in session.jobs and session.jobs[job].is_over)
+        view = session.jobs.get(job)
+        for line in lines.after(view, time.monotonic()) if view is not None else ():
+            print(line, flush=True)
+        return session.life.state in _ENDED_LIFE or (view is not None and view.is_over)
 
     current.wait_until(is_over, _A_WEEK_S)
     view = current.session().jobs.get(job)

@@ -13,7 +13,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from ..core import wording
 from ..host import copies, current, objects, versions
 from ..protocol import errors, things
-from . import asking
+from . import asking, uploads
 from .operators_methods import active_splats
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
                 raise errors.UserError("unsupported", message, f"Readable are: {', '.join(reads)}.")
 
         def load(backend: remote.Backend) -> list[things.AssetInfo]:
-            return [backend.import_file(path) for path in paths]
+            imported: list[things.AssetInfo] = []
+            for path in paths:
+                with uploads.sending(backend, path.name) as upload:
+                    imported.append(backend.import_file(path, **upload))
+            return imported
 
         asking.ask(load, _imported)
 

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
+from ..core import wording
 from ..host import capture_preview, current, objects
 from ..protocol import errors, things
-from . import asking
+from . import asking, uploads
 from .operators_train import capture_folder
 
 if TYPE_CHECKING:  # Blender starts without what only captures need
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # Blender starts without what only captures need
     from ..protocol import remote
 
 _TICK_S = 0.02
+_PRINTED_EVERY_S = 5.0
 _EXISTING = ("KEEP", "REPLACE", "EXTEND")
 
 _progress: scene_capture.Progress | None = None
@@ -60,7 +63,13 @@ class SPLATWRIGHT_OT_capture_scene(bpy.types.Operator):
         """All at once, for scripts and without a window."""
 
         def capture() -> None:
-            views = sum(1 for _ in self._begin(context)) - 1
+            views, printed = -1, time.monotonic()
+            for now in self._begin(context):
+                views += 1
+                if time.monotonic() - printed >= _PRINTED_EVERY_S:
+                    printed = time.monotonic()
+                    left = "" if now.seconds_left is None else f", {wording.duration(now.seconds_left)} left"
+                    print(f"Captured {now.done} of {now.total}{left}", flush=True)
             self.report({"INFO"}, f"Captured {views} views into {self._target}")
 
         return asking.attempt(self, capture)
@@ -275,7 +284,8 @@ class SPLATWRIGHT_OT_import_capture_cameras(bpy.types.Operator):
         backgrounds, match_scene = self.backgrounds, self.match_scene  # the operator is gone when the answer comes
 
         def views(backend: remote.Backend) -> tuple[things.CapturedView, ...]:
-            return backend.views(folder)
+            with uploads.sending(backend, folder.name) as upload:
+                return backend.views(folder, **upload)
 
         def create(found: tuple[things.CapturedView, ...]) -> None:
             from ..host import photo_cameras

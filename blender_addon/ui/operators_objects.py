@@ -12,7 +12,7 @@ from bpy_extras.io_utils import ImportHelper
 from ..core import wording
 from ..host import copies, current, objects
 from ..protocol import errors, things
-from . import asking
+from . import asking, uploads
 from .operators_assets import glob_of
 from .operators_methods import active_splats
 
@@ -91,7 +91,8 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
         name = splats.splatwright.name or splats.name
 
         def load(backend: remote.Backend) -> things.AssetInfo:
-            return backend.import_file(path, name)
+            with uploads.sending(backend, path.name) as upload:
+                return backend.import_file(path, name, **upload)
 
         def loaded(info: things.AssetInfo) -> None:
             asking.learn(asset=info)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..core import wording
-from ..core.session import JobView
+from ..core import events, wording
+from ..core.session import JobView, Wish
 from ..host import current, objects, properties, settings_properties
 from ..protocol import errors, messages, things
-from . import asking
+from . import asking, uploads
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -66,7 +66,8 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
         name, options = self.name, self._options(context.scene)  # the operator is gone when the thread begins
 
         def begin(backend: remote.Backend) -> tuple[things.JobState, things.AssetInfo]:
-            state = backend.train(folder, name, **options).state()
+            with uploads.sending(backend, folder.name) as upload:
+                state = backend.train(folder, name, **upload, **options).state()
             return state, next(asset for asset in backend.assets() if asset.asset == state.asset)
 
         asking.ask(begin, _started)
@@ -144,6 +145,8 @@ class JobOperator:
             return False
         return True
 
+    wish: Wish = "pause"
+
     def request(self, job: str) -> messages.Request:
         raise NotImplementedError
 
@@ -160,13 +163,31 @@ class JobOperator:
                 raise errors.UserError("not_found", "There is no job.", "Start a training first.")
             job = view.state.job
         request = self.request(job)
-        asking.ask(lambda backend: backend.request(request, messages.JobList), lambda _: current.redraw())
+
+        def answered(status: things.JobStatus | None) -> None:
+            current.dispatch(events.SteerAnswered(job, status))
+
+        def steer(backend: remote.Backend) -> messages.JobList:
+            try:
+                return backend.request(request, messages.JobList)
+            except Exception:
+                current.post(lambda: answered(None))
+                raise
+
+        current.dispatch(events.SteerAsked(job, self.wish))
+        try:
+            asking.ask(steer, lambda said: answered(said.jobs[0].status))
+        except errors.UserError:
+            answered(None)
+            raise
 
 
 class SPLATWRIGHT_OT_pause_job(JobOperator, bpy.types.Operator):
     bl_idname = "splatwright.pause_job"
     bl_label = "Pause"
     bl_description = "Let the job rest; it can be resumed at any time, also after Blender was closed"
+
+    wish = "pause"
 
     def request(self, job: str) -> messages.Request:
         return messages.PauseJob(job=job)
@@ -177,6 +198,8 @@ class SPLATWRIGHT_OT_resume_job(JobOperator, bpy.types.Operator):
     bl_label = "Resume"
     bl_description = "Go on with a job that rests, failed or was stopped early"
 
+    wish = "resume"
+
     def request(self, job: str) -> messages.Request:
         return messages.ResumeJob(job=job)
 
@@ -186,6 +209,8 @@ class SPLATWRIGHT_OT_stop_job(JobOperator, bpy.types.Operator):
     bl_label = "Stop and Keep"
     bl_description = "End the job now and keep the splats as they are"
 
+    wish = "stop"
+
     def request(self, job: str) -> messages.Request:
         return messages.CancelJob(job=job, keep=True)
 
@@ -194,6 +219,8 @@ class SPLATWRIGHT_OT_cancel_job(JobOperator, bpy.types.Operator):
     bl_idname = "splatwright.cancel_job"
     bl_label = "Throw Away"
     bl_description = "End the job now and throw away what it has made"
+
+    wish = "cancel"
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
         return context.window_manager.invoke_confirm(

@@ -49,7 +49,7 @@ def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
         return
     job = current.session().job_of_asset(asset)
     if job is not None:
-        paragraph(layout, context, f"Follows the job '{job.state.name}': {wording.status(job.state)}.", "PLAY")
+        paragraph(layout, context, f"Follows the job '{job.state.name}': {wording.doing(job)}.", "PLAY")
         return
     shown = versions.find(asset, splats.splatwright.version)
     layout.menu("SPLATWRIGHT_MT_versions", text=(shown.label if shown else "") or "Version", icon="RECOVER_LAST")

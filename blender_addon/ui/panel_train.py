@@ -76,7 +76,7 @@ def _draw_start(layout: Any, context: Any) -> None:
 def draw_job(layout: Any, context: Any, job: JobView) -> None:
     """All about one job, and the buttons that fit its state."""
     state = job.state
-    layout.label(text=f"{state.name}: {wording.status(state)}", icon=_ICONS[state.status])
+    layout.label(text=f"{state.name}: {wording.doing(job)}", icon=_ICONS[state.status])
     if not job.is_over and state.steps:
         left = job.seconds_left
         text = f"{state.step:,} of {state.steps:,}"
@@ -93,7 +93,7 @@ def draw_job(layout: Any, context: Any, job: JobView) -> None:
         paragraph(layout, context, f"{state.failure.message} {state.failure.hint}", "ERROR")
     elif job.notes:
         paragraph(layout, context, job.notes[-1], "INFO")
-    _draw_buttons(layout, state)
+    _draw_buttons(layout, job)
 
 
 def _draw_figures(layout: Any, state: things.JobState) -> None:
@@ -109,11 +109,12 @@ def _draw_figures(layout: Any, state: things.JobState) -> None:
         figures(layout, *pairs)
 
 
-def _draw_buttons(layout: Any, state: things.JobState) -> None:
-    row = layout.row(align=True)
-    if state.status in ("queued", "running"):
+def _draw_buttons(layout: Any, job: JobView) -> None:
+    """What is being done already can be asked for once; its opposite can be, too."""
+    state, row = job.state, layout.row(align=True)
+    if state.status in ("queued", "running") and job.wish != "pause":
         row.operator("splatwright.pause_job", icon="PAUSE").job = state.job
-    if state.status in ("paused", "failed", "stopped"):
+    if (state.status in ("paused", "failed", "stopped") and job.wish != "resume") or job.wish == "pause":
         row.operator("splatwright.resume_job", icon="PLAY").job = state.job
     if state.status in ("queued", "running", "paused"):
         if state.category == "training" and state.status != "queued":
@@ -137,7 +138,7 @@ class SPLATWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
         column = self.layout.column(align=True)
         for job in listed_jobs():
             state = job.state
-            text = f"{state.name}: {wording.status(state)}"
+            text = f"{state.name}: {wording.doing(job)}"
             is_shown = shown is not None and shown.state.job == state.job
             row = column.row(align=True)
             name = row.row()

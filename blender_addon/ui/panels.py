@@ -10,7 +10,7 @@ import bpy
 
 from ..core import backend_state
 from ..host import current
-from . import panel_capture, panel_splats, panel_train
+from . import panel_capture, panel_splats, panel_train, uploads
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
 
@@ -79,6 +79,7 @@ class SPLATWRIGHT_PT_backend(SidebarPanel, bpy.types.Panel):
             self.layout.progress(factor=life.progress, text=f"{life.progress:.0%}")
         if session.is_connected and session.device:
             figures(self.layout, ("Computes on", session.device))
+        uploads.draw(self.layout, context)
         if life.button is not None:
             row = self.layout.row()
             row.scale_y = 1.0 if session.is_connected else 1.4

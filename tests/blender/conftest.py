@@ -130,6 +130,20 @@ def connected(backend: Any, room: Callable[[str], ModuleType], empty_file: None)
 
 
 @pytest.fixture
+def listen(room: Callable[[str], ModuleType]) -> Iterator[Callable[[Callable[[Any], None]], None]]:
+    """listen(callback): callback(event) is called for every event, until the test ends."""
+    current, callbacks = room("host.current"), list[Callable[[Any], None]]()
+
+    def listen(callback: Callable[[Any], None]) -> None:
+        callbacks.append(callback)
+        current.listen(callback)
+
+    yield listen
+    for callback in callbacks:
+        current.unlisten(callback)
+
+
+@pytest.fixture
 def no_backend(served_backend: Any) -> Any:
     """There is none, until .start()."""
     served_backend.stop()
@@ -170,6 +184,17 @@ def properties_of_types() -> dict[str, set[str]]:
 
     owners = (bpy.types.Scene, bpy.types.Object, bpy.types.WindowManager, bpy.types.Image, bpy.types.Mesh)
     return {owner.__name__: set(owner.bl_rna.properties.keys()) for owner in owners}
+
+
+@pytest.fixture(autouse=True)
+def no_failure_of_an_earlier_test() -> Iterator[None]:
+    """The panel shows the last one until somebody has read it."""
+    yield
+    import bpy
+
+    if NAME in bpy.context.preferences.addons:
+        dismissed = importlib.import_module(f"{NAME}.core.events").Dismissed()
+        importlib.import_module(f"{NAME}.host.current").dispatch(dismissed)
 
 
 @pytest.fixture(autouse=True)

@@ -189,6 +189,25 @@ def test_a_job_has_the_buttons_of_its_state(
     assert {name.partition(".")[2] for name in layout.operators} & steering == buttons
 
 
+def test_what_was_pressed_shows_at_once_that_it_was_heard(session: Any, room: Room, draw: Draw) -> None:
+    connect(session, room)
+    jobs_came(session, room, job(room))
+    session.dispatch(room("core.events").SteerAsked("1", "pause"))
+    layout = draw("SPLATWRIGHT_PT_train")
+    assert "fern: Pausing…" in layout.texts
+    assert "splatwright.pause_job" not in layout.operators and "splatwright.resume_job" in layout.operators
+
+
+def test_what_is_sent_is_shown_with_its_bytes_and_a_button_that_stops_it(session: Any, room: Room, draw: Draw) -> None:
+    connect(session, room)
+    session.dispatch(room("core.events").UploadWent(7, "fern", 12_500_000, 50_000_000, time.monotonic()))
+    layout = draw("SPLATWRIGHT_PT_backend")
+    assert "12.5 MB of 50.0 MB" in layout.texts and layout.called("progress")[0].arguments["factor"] == 0.25
+    assert layout.operators["splatwright.stop_upload"].result.upload == 7
+    session.dispatch(room("core.events").UploadEnded(7))
+    assert "splatwright.stop_upload" not in draw("SPLATWRIGHT_PT_backend").operators
+
+
 def test_a_failure_is_shown_with_its_fix_and_can_be_dismissed(session: Any, room: Room, draw: Draw) -> None:
     errors = room("protocol").errors
     assert draw("SPLATWRIGHT_PT_problem") is None

@@ -58,13 +58,14 @@ def job_now(current: ModuleType) -> Any:
 
 
 def test_a_script_trains_and_has_the_result_when_the_operator_returns(
-    connected: ModuleType, capture: Path, room: Room
+    connected: ModuleType, capture: Path, room: Room, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import bpy
 
     start(capture, name="shapes", wait=True)
     job = job_now(connected)
     assert job.state.status == "finished" and job.state.step == job.state.steps == 40
+    assert "shapes: There are no masks" in capsys.readouterr().out  # and so on, in the console
     splats = bpy.context.view_layer.objects.active
     asset = connected.session().assets[splats.splatwright.asset]
     assert asset.name == "shapes" and 0 < asset.splats <= 600
@@ -72,7 +73,7 @@ def test_a_script_trains_and_has_the_result_when_the_operator_returns(
 
 
 def test_the_object_is_there_at_once_and_follows_the_job(
-    connected: ModuleType, capture: Path, room: Room, draw: Callable[..., Any]
+    connected: ModuleType, capture: Path, room: Room, draw: Callable[..., Any], listen: Callable[..., None]
 ) -> None:
     import bpy
 
@@ -84,8 +85,12 @@ def test_the_object_is_there_at_once_and_follows_the_job(
     assert any("of 20,000" in text for text in layout.texts)
     assert {"splatwright.pause_job", "splatwright.stop_job", "splatwright.cancel_job"} <= layout.operators.keys()
 
+    told: list[Any] = []
+    listen(lambda _event: told.append((job_now(connected).wish, job_now(connected).state.status)))
     assert bpy.ops.splatwright.pause_job() == {"FINISHED"}
+    assert told[0] == ("pause", "running")  # heard at once, done with the next step
     assert connected.wait_until(lambda: job_now(connected).state.status == "paused", 60)
+    assert job_now(connected).wish is None
     assert "splatwright.resume_job" in draw("SPLATWRIGHT_PT_train").operators
     rested_at = job_now(connected).state.step
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from blender_addon.core import wording
 from blender_addon.core.backend_state import NOTHING_YET, Life, StartAsked
 from blender_addon.core.effects import Ask, AssetGone, Effect, Redraw, ShowVersion, Tell
 from blender_addon.core.events import (
@@ -17,9 +18,13 @@ from blender_addon.core.events import (
     Heard,
     JobsCame,
     LinkChanged,
+    SteerAnswered,
+    SteerAsked,
+    UploadEnded,
+    UploadWent,
 )
 from blender_addon.core.reducer import receive
-from blender_addon.core.session import MOST_NOTES, Session
+from blender_addon.core.session import MOST_NOTES, Session, Wish
 from shared_protocol import messages, things
 
 CONNECTED = LinkChanged("connected", device="cpu")
@@ -235,6 +240,59 @@ def test_a_backend_that_is_busy_for_a_moment_is_not_asked_everything_again(histo
 
 
 # ---- notes, failures, time
+
+
+@pytest.mark.parametrize(
+    ("wish", "before", "after"),
+    [
+        ("pause", "running", "paused"),
+        ("pause", "queued", "paused"),
+        ("pause", "running", "finished"),  # it was at its last step
+        ("resume", "paused", "queued"),
+        ("resume", "failed", "running"),
+        ("stop", "running", "stopped"),
+        ("cancel", "paused", "cancelled"),
+    ],
+)
+def test_a_wish_is_shown_from_the_press_until_it_is_granted(
+    history: History, wish: Wish, before: things.JobStatus, after: things.JobStatus
+) -> None:
+    history.listed(job(before))
+    assert wording.doing(history.job) == wording.status(history.job.state)
+    history(SteerAsked("j", wish))
+    assert wording.doing(history.job).endswith("…") and history.job.state.status == before
+    history(SteerAnswered("j", before), messages.JobChanged(job=job(before)))  # heard, and not yet done
+    history.progress(5)
+    assert history.job.wish == wish
+    history(messages.JobChanged(job=job(after)))
+    assert history.job.wish is None and wording.doing(history.job) == wording.status(history.job.state)
+
+
+def test_a_wish_that_is_refused_or_lost_is_none_any_more(history: History) -> None:
+    history.listed(job())
+    assert history(SteerAsked("j", "pause"), SteerAnswered("j", None)).job.wish is None
+    assert history(SteerAsked("j", "pause"), LinkChanged("lost", "gone")).job.wish is None
+    assert history(SteerAsked("gone", "pause")).session.jobs.keys() == {"j"}
+
+
+def test_an_answer_that_comes_after_the_events_brings_no_older_state_back(history: History) -> None:
+    history.listed(job())(SteerAsked("j", "pause"), messages.JobChanged(job=job("paused")))
+    assert history(SteerAnswered("j", "running")).job.state.status == "paused" and history.job.wish is None
+
+
+def test_pausing_is_taken_back_by_resuming(history: History) -> None:
+    history.listed(job())(SteerAsked("j", "pause"), SteerAsked("j", "resume"))
+    assert history.job.wish == "resume"
+    assert history(SteerAnswered("j", "running")).job.wish is None
+
+
+def test_uploads_are_shown_with_the_time_they_take_until_they_end(history: History) -> None:
+    history(UploadWent(1, "garden", 0, 0, 0.0), UploadWent(2, "fern", 0, 0, 0.0))
+    assert [wording.upload(upload) for upload in history.session.uploads.values()] == ["Reading the files"] * 2
+    for second in range(11):
+        history(UploadWent(1, "garden", second * 10_000_000, 200_000_000, float(second)))
+    assert wording.upload(history.session.uploads[1]) == "100.0 MB of 200.0 MB, 10 s left"
+    assert set(history(UploadEnded(1), UploadEnded(1)).session.uploads) == {2}
 
 
 def test_notes_are_kept_up_to_a_number(history: History) -> None:
