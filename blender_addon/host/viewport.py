@@ -33,6 +33,7 @@ class _Eye(msgspec.Struct):
     camera: things.ViewCamera | None = None  # with which Blender has drawn last
     objects: tuple[things.SceneObject, ...] = ()
     picture: overlay_drawing.DrawnPicture | None = None
+    left_out: str = ""  # an object that is visible here, and whose splats the backend does not have
     notice: str = ""
 
 
@@ -98,13 +99,22 @@ def _collect() -> None:
         depsgraph = window.view_layer.depsgraph
         if eye is None or not any_splats or depsgraph is None:
             if eye is not None:
-                eye.objects = ()
+                eye.objects, eye.left_out = (), ""
             continue
         key = (window.view_layer.as_pointer(), space.as_pointer())
         if key not in found:
             bindings.follow(depsgraph)
             found[key] = objects.scene_objects(depsgraph, for_render=False, space=space, pose_of=bindings.pose_of)
-        eye.objects = found[key]
+        eye.objects, eye.left_out = found[key], _left_out(window.view_layer, space)
+
+
+def _left_out(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D) -> str:
+    known = current.session().assets
+    for item in bpy.data.objects:
+        unknown = objects.is_splats(item) and item.splatwright.asset not in known  # type: ignore[attr-defined]
+        if unknown and item.visible_get(view_layer=view_layer, viewport=space):
+            return item.name
+    return ""
 
 
 def _ask(link: Any, key: int, eye: _Eye, ask: overlay.Ask) -> None:
@@ -203,6 +213,10 @@ def _notice(eye: _Eye) -> str:
         return f"Splats are not up to date. {session.life.sentence}"
     if eye.notice and eye.objects:
         return f"Splats are not up to date. {eye.notice}"
+    if eye.left_out and not session.is_connected:
+        return f"The splats of '{eye.left_out}' are not drawn. {session.life.sentence}"
+    if eye.left_out and session.is_listed:
+        return f"The backend does not have the splats of '{eye.left_out}'. Locate them in the panel Splats."
     return ""
 
 

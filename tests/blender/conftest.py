@@ -151,6 +151,29 @@ def no_backend(served_backend: Any) -> Any:
 
 
 @pytest.fixture
+def addon(room: Callable[[str], ModuleType], no_backend: Any) -> Iterator[Any]:
+    """An extension_rooms.Extension without a backend, as after it was installed."""
+    from extension_rooms import Extension
+
+    addon = Extension(room)
+    addon.rest()
+    yield addon
+    addon.rest()
+
+
+@pytest.fixture
+def command(served_backend: Any) -> str:
+    """`splatwright` of the checkout's environment, as a developer would name it."""
+    return str(served_backend.python.with_name("splatwright.exe" if os.name == "nt" else "splatwright"))
+
+
+@pytest.fixture
+def window(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were one: operators return at once, and timers go on."""
+    monkeypatch.setattr(addon.current, "is_interactive", lambda: True)
+
+
+@pytest.fixture
 def recording_layout() -> Any:
     """A layout that records what is drawn on it."""
     from recording_layout import RecordingLayout

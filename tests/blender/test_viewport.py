@@ -20,10 +20,10 @@ def ball(connected: ModuleType, tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def eye(connected: ModuleType, room: Room, monkeypatch: pytest.MonkeyPatch) -> Any:
+def eye(empty_file: None, room: Room, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The view state of the first 3D view, as if a window had drawn it, 160 x 120 pixels."""
     viewport = room("host.viewport")
-    monkeypatch.setattr(connected, "is_interactive", lambda: True)
+    monkeypatch.setattr(room("host.current"), "is_interactive", lambda: True)
     area = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D")
     region = next(region for region in area.regions if region.type == "WINDOW")
     eye = viewport._Eye()
@@ -98,6 +98,30 @@ def test_a_lost_backend_is_said_in_the_view(
     look_from(room, eye, 3.0)
     run(lambda: False, 0.3)
     assert eye.view.asked is None
+
+
+def test_missing_splats_are_said_in_the_view(
+    ball: Any, eye: Any, run: Callable[..., bool], connected: ModuleType, room: Room
+) -> None:
+    assert run(lambda: eye.picture is not None)
+    notice = room("host.viewport")._notice
+    connected.link().backend.delete(ball.splatwright.asset)
+    assert run(lambda: eye.picture is None)
+    assert notice(eye).startswith(f"The backend does not have the splats of '{ball.name}'.")
+    ball.hide_set(True)
+    bpy.context.view_layer.update()
+    assert run(lambda: notice(eye) == "")
+
+
+def test_splats_that_no_backend_has_shown_yet_are_said_in_the_view(
+    room: Room, no_backend: Any, empty_file: None, eye: Any
+) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.context.object.splatwright.asset = "some"
+    viewport = room("host.viewport")
+    viewport._collect()
+    said = viewport._notice(eye)
+    assert said.startswith("The splats of 'Cube' are not drawn. The backend is not"), said
 
 
 def test_a_tick_with_nothing_to_do_asks_nothing_of_blender_or_the_backend(

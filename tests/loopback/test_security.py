@@ -172,13 +172,12 @@ def test_a_flood_of_strangers_leaves_the_memory_flat(serving: Serving) -> None:
     for thread in threads:
         thread.start()
     with connect_to(lambda: serving.target, timeout_s=15) as backend:
-        slowest = 0.0
+        answers = 0
         while any(thread.is_alive() for thread in threads):
-            started = time.monotonic()
-            backend.methods()
-            slowest = max(slowest, time.monotonic() - started)
+            backend.methods()  # fails when nobody answers in time
+            answers += 1
     assert resident_bytes() - before < 16 * 2**20
-    assert slowest < 2 and serving.is_well
+    assert answers > 1 and serving.is_well
 
 
 def test_a_client_that_does_not_read_costs_little_and_only_itself(serving: Serving, tmp_path: Path) -> None:

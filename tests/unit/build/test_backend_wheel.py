@@ -12,11 +12,14 @@ class FakePip:
 
     def __init__(self) -> None:
         self.built = 0
+        self.packed: set[str] = set()
 
     def __call__(self, verb: str, *arguments: str | Path, **variables: str) -> None:
         assert verb == "wheel" and variables == {"SOURCE_DATE_EPOCH": backend_wheel.FIRST_ZIP_TIME}
         folder = Path(arguments[arguments.index("--wheel-dir") + 1])
         folder.mkdir()
+        sources = Path(arguments[-1])
+        self.packed = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
         self.built += 1
         (folder / "splatwright-0.1.0-py3-none-any.whl").write_text(f"{self.built}")
 
@@ -45,10 +48,14 @@ def test_the_backend_is_packed_when_its_sources_changed(repository: Path, monkey
     assert len(list(backend_wheel.WHEELS.iterdir())) == backend_wheel.KEPT + 1
 
 
-def test_modules_that_are_long_gone_are_not_packed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_that_are_long_gone_are_not_packed_and_nothing_is_written_beside_the_sources(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leftovers = repository / "build" / "lib" / "backend" / "gone.py"
     leftovers.parent.mkdir(parents=True)
     leftovers.write_text("")
-    monkeypatch.setattr(backend_wheel, "pip", FakePip())
+    pip = FakePip()
+    monkeypatch.setattr(backend_wheel, "pip", pip)
     backend_wheel.build()
-    assert not leftovers.exists()
+    assert pip.packed == {"LICENSE", "README.md", "backend/cloud.py", "pyproject.toml", "shared_protocol/messages.py"}
+    assert leftovers.exists()
