@@ -49,9 +49,12 @@ def positions(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array
         return _positions(mesh)
 
 
-def surface_of_scene(depsgraph: bpy.types.Depsgraph) -> Mesh:
-    """All faces that can be rendered, instances too, in the world's frame; boxes of splats have only edges."""
-    meshes = [surface.mesh for surface in surfaces(depsgraph, with_colors=False)]
+def surface_of_scene(depsgraph: bpy.types.Depsgraph, space: bpy.types.SpaceView3D | None = None) -> Mesh:
+    """All faces that are rendered, or that a viewport shows, instances too, in the world's frame.
+
+    Boxes of splats have only edges.
+    """
+    meshes = [surface.mesh for surface in surfaces(depsgraph, with_colors=False, space=space)]
     if not meshes:
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     firsts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
@@ -66,8 +69,9 @@ def surfaces(
     wanted: Callable[[bpy.types.Object], bool] = lambda _: True,
     *,
     with_colors: bool = True,
+    space: bpy.types.SpaceView3D | None = None,
 ) -> Iterator[Surface]:
-    """Everything with faces that can be rendered.
+    """Everything with faces that can be rendered, or, where there is a `space`, that this viewport shows.
 
     wanted: is asked for the original object, and for an instance also for the object that makes it; one yes is enough.
     Instances of one object are evaluated once.
@@ -75,10 +79,10 @@ def surfaces(
     known: dict[tuple[int, int], tuple[Mesh, Array]] = {}
     for instance in depsgraph.object_instances:
         shown: Any = instance.object
-        if shown is None or shown.type not in SURFACES or shown.hide_render or not instance.show_self:
+        if shown is None or shown.type not in SURFACES or not instance.show_self:
             continue
         maker: Any = instance.parent if instance.is_instance else None
-        if maker is not None and maker.hide_render:
+        if not _is_seen(shown, maker, space):
             continue
         if not wanted(shown.original) and not (maker is not None and wanted(maker.original)):
             continue
@@ -92,6 +96,14 @@ def surfaces(
         mesh, colors = known[key]
         if len(mesh.faces):
             yield Surface(shown.original.name, Mesh(_moved(mesh.vertices, matrix), mesh.faces), colors)
+
+
+def _is_seen(shown: Any, maker: Any, space: bpy.types.SpaceView3D | None) -> bool:
+    """maker: what an instance is made by, else None."""
+    if space is None:
+        return not shown.hide_render and (maker is None or not maker.hide_render)
+    has_faces = shown.display_type not in ("BOUNDS", "WIRE")
+    return has_faces and (maker or shown).original.visible_in_viewport_get(space)
 
 
 @contextmanager

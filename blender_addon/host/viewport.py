@@ -14,7 +14,7 @@ import msgspec
 
 from ..core import events, overlay
 from ..protocol import errors, messages, things
-from . import bindings, cameras, current, held_versions, objects, overlay_drawing
+from . import bindings, cameras, current, held_versions, mesh_depth, objects, overlay_drawing
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def mark_stale() -> None:
     """The scene, or what the backend can draw of it, has changed; the next tick looks."""
     global _is_stale
     _is_stale = True
+    mesh_depth.forget()
 
 
 def advance() -> None:
@@ -185,6 +186,8 @@ def _draw() -> None:
         mark_stale()
     eye.camera = cameras.view_camera_of_region(region, region_3d)
     if eye.picture is not None and eye.view.fits(eye.camera, time.monotonic()):
+        if mesh_depth.is_left_out(context.space_data, context.scene.render.engine):
+            mesh_depth.draw(context.view_layer.depsgraph, context.space_data)
         overlay_drawing.draw(eye.picture, eye.camera, as_light=True)
 
 

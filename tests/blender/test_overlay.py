@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import bpy
+import golden
 import numpy as np
 import pytest
 import splat_scene
+from golden import Draw
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-WRITES = "SPLATWRIGHT_WRITE_GOLDENS"  # a folder: what is drawn now is written there, for a commit that shows both
 WIDTH, HEIGHT = 320, 240
-Draw = Callable[[], np.ndarray]
 
 
 @pytest.fixture
@@ -26,23 +24,7 @@ def ball(connected: ModuleType, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def drawn(room: Callable[[str], ModuleType]) -> Draw:
-    """What the viewport shows through the scene's camera, [H, W, 4] 0..1."""
-    space = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D").spaces.active
-    space.overlay.show_overlays = False
-    space.shading.type, space.shading.light, space.shading.color_type = "SOLID", "FLAT", "SINGLE"
-    space.shading.single_color = (0.2, 0.5, 0.2)
-    space.shading.background_type, space.shading.background_color = "VIEWPORT", (0.05, 0.05, 0.05)
-    offscreen = room("host.offscreen")
-    return lambda: offscreen.draw_camera(bpy.context.scene.camera, WIDTH, HEIGHT) / 255
-
-
-def compare(picture: np.ndarray, name: str) -> None:
-    folder = os.environ.get(WRITES)
-    if folder:
-        splat_scene.write(Path(folder, name), (picture * 255).round().astype(np.uint8))
-    golden = splat_scene.read(GOLDEN / name)
-    assert np.abs(picture - golden).mean() <= 1 / 255
-    assert splat_scene.decibels(picture, golden) >= 40
+    return golden.viewport(room, WIDTH, HEIGHT)
 
 
 def place(picture: np.ndarray, point: tuple[float, float, float]) -> np.ndarray:
@@ -56,7 +38,7 @@ def place(picture: np.ndarray, point: tuple[float, float, float]) -> np.ndarray:
 
 def test_a_mesh_in_front_and_one_through_the_middle(ball: Any, drawn: Draw) -> None:
     picture = drawn()
-    compare(picture, "overlay_perspective.png")
+    golden.compare(picture, "overlay_perspective.png")
     ball.hide_set(True)
     without = drawn()
     ball.hide_set(False)
@@ -73,7 +55,7 @@ def test_a_mesh_in_front_and_one_through_the_middle(ball: Any, drawn: Draw) -> N
 def test_an_orthographic_camera(ball: Any, drawn: Draw) -> None:
     camera = bpy.context.scene.camera.data
     camera.type, camera.ortho_scale = "ORTHO", 5.0
-    compare(drawn(), "overlay_orthographic.png")
+    golden.compare(drawn(), "overlay_orthographic.png")
 
 
 def test_what_is_not_splats_is_left_as_it_is(ball: Any, drawn: Draw) -> None:
@@ -101,4 +83,4 @@ def test_each_duplicate_has_its_own_place_and_shape(ball: Any, drawn: Draw) -> N
     many = drawn()
     for point in ((-2.2, 0.0, 0.0), (1.2, 1.6, 0.0), (-2.6, 1.0, 1.4)):
         assert np.abs(place(many, point) - place(one, point)).max() > 0.05, point
-    compare(many, "overlay_duplicates.png")
+    golden.compare(many, "overlay_duplicates.png")

@@ -24,6 +24,7 @@ NAME = "bl_ext.user_default.splatwright"
 PATIENCE = 240  # seconds for anything that a busy machine may be slow at
 HANGS = 60  # seconds in which Blender says nothing at all
 _TURN_S = 0.05  # in which Blender takes up what the mouse and the keys did
+_DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 _ROW = 12  # pixels between two places where a button is looked for
 
 
@@ -142,15 +143,18 @@ class BlenderWindow:
         self._simulate(key, "RELEASE", *self._mouse, **held)
 
     def type(self, text: str) -> None:
-        """Into the field that is being edited."""
+        """Into the field that is being edited, or as the numbers of what goes on."""
         for letter in text:
-            self._simulate("A", "PRESS", *self._mouse, unicode=letter)
-            self._simulate("A", "RELEASE", *self._mouse)
+            key = _DIGITS[int(letter)] if letter.isdecimal() else "A"
+            self._simulate(key, "PRESS", *self._mouse, unicode=letter)
+            self._simulate(key, "RELEASE", *self._mouse)
 
     def _simulate(self, kind: str, value: str, x: float, y: float, **more: Any) -> None:
         self._mouse = x, y
         event = {"type": kind, "value": value, "x": round(x), "y": round(y), **more}
         self.run("bpy.context.window_manager.windows[0].event_simulate(**event)", event=event)
+        for _ in range(2):  # each a turn of Blender's loop, which is slow where it draws without a GPU beside a training
+            self.run("answer = None")
         time.sleep(_TURN_S)
 
     # ---- what is where
@@ -184,6 +188,9 @@ class BlenderWindow:
         for place in [usual, *sorted(places, key=lambda place: abs(place[1] - usual[1]))]:
             self.move(*place)
             here = self.run(_HOVERED)
+            if wanted in here:
+                time.sleep(2 * _TURN_S)
+                here = self.run(_HOVERED)  # not what was there before
             self._found[here] = place
             if wanted in here:
                 return place

@@ -12,7 +12,7 @@ from .blender_window import PATIENCE, BlenderWindow, cut, psnr
 
 pytestmark = pytest.mark.window
 
-STEPS = 3000
+STEPS = 15_000  # so that it still goes on when all was looked at and clicked
 MORE_STEPS = 150
 GRAB_S = 10.0  # between the two looks
 GAIN_DB = 0.5
@@ -80,6 +80,7 @@ answer = camera.data.background_images[0].image.filepath
 
 def test_the_job_rests_goes_on_and_is_kept_as_it_is(opened: BlenderWindow) -> None:
     opened.push(".pause_job(")
+    opened.look("8 pausing")
     opened.wait_for_session("session.active_job.state.status == 'paused'")
     step = opened.session("session.active_job.state.step")
     time.sleep(2)

@@ -40,12 +40,12 @@ def window(opened: BlenderWindow, saved: Path) -> Iterator[BlenderWindow]:
 
 
 def seen(window: BlenderWindow, name: str, area: int = 0) -> np.ndarray:
-    """Where a viewport shows splats, bool [H, W]: where it changes when they are hidden."""
-    with_splats = window.view(name, area).astype(int)
+    """Where a viewport shows splats, bool [H, W]: where it changes when they are hidden. They are not selected then."""
     hide = "for o in bpy.data.objects:\n    if o.splatwright.asset: o.hide_viewport = hidden"
     window.run(hide, hidden=True)
     without = window.view(f"{name}, hidden", area).astype(int)
     window.run(hide, hidden=False)
+    with_splats = window.view(name, area).astype(int)
     return np.abs(with_splats - without).max(-1) > SEEN
 
 
@@ -62,8 +62,11 @@ def test_an_opened_file_shows_its_splats(window: BlenderWindow) -> None:
 def test_moved_splats_are_seen_where_they_are(window: BlenderWindow) -> None:
     before = seen(window, "2 before the move")
     pixels = window.run(_PIXELS_OF_A_METER)
-    for key in ("G", "X", "ONE", "RET"):
-        window.press(key)
+    window.run("[o.select_set(True) for o in bpy.data.objects if o.splatwright.asset]")
+    window.press("G")
+    window.press("X")
+    window.type("1")
+    window.press("RET")
     assert window.ask("[round(o.location.x, 3) for o in bpy.data.objects if o.splatwright.asset]") == [1]
     after = seen(window, "3 moved by 1 m")
     moved = np.subtract(middle(after), middle(before))
@@ -111,9 +114,24 @@ area.spaces.active.shading.type = shading
 """
 
 
+@pytest.mark.parametrize("shading", ["MATERIAL", "RENDERED"])
+def test_meshes_hide_them_also_where_blender_leaves_no_depth(window: BlenderWindow, shading: str) -> None:
+    """Without overlays EEVEE draws colours only."""
+    window.run("bpy.ops.mesh.primitive_cube_add(size=1, location=(0, 0, 3))")
+    window.run(_SHADING, shading=shading)
+    window.run("area.spaces.active.overlay.show_overlays = False")
+    above = seen(window, f"10 {shading.lower()}, a cube above")
+    window.run("bpy.context.view_layer.objects.active.location.z = -3")
+    below = seen(window, f"10 {shading.lower()}, a cube below")
+    pixels = window.run(_PIXELS_OF_A_METER)
+    hidden = below & ~above
+    assert hidden.sum() == pytest.approx(pixels**2, rel=0.1)
+    assert above.mean() > 0.05
+
+
 def test_they_are_seen_in_four_views_and_in_two_viewports(window: BlenderWindow) -> None:
     window.press("Q", ctrl=True, alt=True)
-    four = seen(window, "10 four views")
+    four = seen(window, "11 four views")
     height, width = (size // 2 for size in four.shape)
     for rows in (slice(0, height), slice(height, None)):
         for columns in (slice(0, width), slice(width, None)):
@@ -122,7 +140,7 @@ def test_they_are_seen_in_four_views_and_in_two_viewports(window: BlenderWindow)
     window.run(_SPLIT)
     window.settle()
     for area in (0, 1):
-        assert seen(window, f"11 two viewports, {area}", area).mean() > 0.02
+        assert seen(window, f"12 two viewports, {area}", area).mean() > 0.02
 
 
 _SPLIT = """
