@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from backend.jobs.queue import Ending, JobQueue, Work
+from backend.jobs.queue import JobQueue
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.steered_job import SteeredJob
+from backend.jobs.work import Ending, Work
 from backend.splats.representation import Representation
 from backend.store.cards import JobCard
 from backend.store.workspace import Workspace

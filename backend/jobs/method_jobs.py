@@ -15,9 +15,9 @@ from backend.editing.inputs import EditingInputs
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
 from backend.jobs.meshing_views import cameras_of_training, meshed_part
-from backend.jobs.queue import Ending
 from backend.jobs.settings import chosen_settings
 from backend.jobs.steered_job import SteeredJob
+from backend.jobs.work import Ending
 from backend.meshing.inputs import MeshingInputs
 from backend.methods import registry
 from backend.methods.registry import Method

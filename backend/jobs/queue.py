@@ -10,7 +10,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -19,8 +19,8 @@ from backend.jobs.fatal import fatal_reason
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.steered_job import SetAside, SteeredJob
 from backend.jobs.training_folder import TrainingFolder
+from backend.jobs.work import Work
 from backend.methods.job import Cancelled
-from backend.splats.representation import Representation
 from backend.store.cards import JobCard
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
@@ -31,35 +31,6 @@ _MOST_STARTS = 3  # that end with the death of the process, without a newer chec
 _PATIENCE = 8.0  # seconds for the running job to come to an end when everything ends
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a job's work came out."""
-
-    finished: bool  # False: it was ended early, and what there was is kept
-    step: int
-    steps: int
-    figures: dict[str, float]
-    version: str = ""  # that was made
-
-
-class Work(Protocol):
-    """What the jobs of a queue do."""
-
-    def do(self, card: JobCard, job: SteeredJob) -> Ending: ...
-
-    def show(self, card: JobCard, live: Representation) -> None:
-        """What may be drawn of the running job."""
-        ...
-
-    def over(self, card: JobCard) -> None:
-        """The job does not run any more, however it ended; there is nothing live to draw."""
-        ...
-
-    def discard(self, card: JobCard) -> None:
-        """Removes all that the job left."""
-        ...
 
 
 @dataclass(frozen=True)

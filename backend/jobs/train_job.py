@@ -13,11 +13,11 @@ import msgspec
 from backend.captures import Capture
 from backend.jobs.device import DeviceKind
 from backend.jobs.live import LiveAssets
-from backend.jobs.queue import Ending
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.training import DEFAULT_METHOD, TrainRequest, check_training, run_training
 from backend.jobs.training_folder import TrainingFolder
 from backend.jobs.upright import upward
+from backend.jobs.work import Ending
 from backend.methods import registry
 from backend.splats.representation import Representation
 from backend.store.assets import AssetStore

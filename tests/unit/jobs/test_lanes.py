@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
-from backend.jobs.queue import Ending
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.steered_job import SetAside, SteeredJob
+from backend.jobs.work import Ending
 from backend.methods import registry
 from backend.store.cards import JobCard
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
-from tests.unit.jobs.test_queue import PlayedWork, ends_at_once, steps_until_told, wait_for
+from tests.unit.jobs.queue_bench import PlayedWork, ends_at_once, steps_until_told, wait_for
 
 
 class AskingWork(PlayedWork):
