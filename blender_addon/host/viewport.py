@@ -267,4 +267,5 @@ def unregister() -> None:
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).remove(_scene_changed)
     _eyes.clear()
+    mesh_depth.forget()
     overlay_drawing.forget()
