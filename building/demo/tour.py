@@ -225,6 +225,7 @@ def tour_of_photos(tour: Tour, capture: Path) -> None:
     bpy.ops.wm.read_homefile(use_empty=True)
     scene: Any = bpy.context.scene
     set_look(scene)
+    creature.light(scene)  # for the mesh; splats have their own
     splats = train(tour, capture=str(capture), name=capture.name)
     with tour.step("importing the capture's cameras"):
         scene.splatwright.capture_kind, scene.splatwright.capture_path = "FOLDER", str(capture)
