@@ -153,9 +153,7 @@ class BlenderWindow:
         self._mouse = x, y
         event = {"type": kind, "value": value, "x": round(x), "y": round(y), **more}
         self.run("bpy.context.window_manager.windows[0].event_simulate(**event)", event=event)
-        self.run(
-            "answer = None"
-        )  # a turn of Blender's loop, which is slow where it draws without a GPU beside a training
+        self.run("answer = None")  # a turn of its loop, slow where a training takes the processor
         self.run("answer = None")
         time.sleep(_TURN_S)
 
