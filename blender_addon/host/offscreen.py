@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import camera as cameras
 from ..protocol import errors, messages
-from . import bindings, current, objects, overlay_drawing
+from . import bindings, current, mesh_depth, objects, overlay_drawing
 
 PICTURE_S = 600.0
 _WARM_UP = 8  # pixels
@@ -52,10 +52,21 @@ def draw(view_from_world: np.ndarray, window_from_view: np.ndarray, width: int, 
         )
         with target.bind():
             if picture is not None:
+                if mesh_depth.is_left_out(space, context.scene.render.engine):
+                    _draw_mesh_depth(depsgraph, space, view_from_world, window_from_view)
                 overlay_drawing.draw(picture, camera, as_light=False)
             return _read(width, height)
     finally:
         target.free()
+
+
+def _draw_mesh_depth(depsgraph: Any, space: Any, view_from_world: np.ndarray, window_from_view: np.ndarray) -> None:
+    mesh_depth.forget()  # nobody may have told that the scene has changed
+    matrices: Any = gpu.matrix
+    with matrices.push_pop(), matrices.push_pop_projection():
+        matrices.load_matrix(_matrix(view_from_world))
+        matrices.load_projection_matrix(_matrix(window_from_view))
+        mesh_depth.draw(depsgraph, space)
 
 
 def draw_camera(camera_object: Any, width: int, height: int) -> np.ndarray:

@@ -52,6 +52,27 @@ def test_a_mesh_in_front_and_one_through_the_middle(ball: Any, drawn: Draw) -> N
     assert np.abs(place(picture, behind_the_ball) - place(without, behind_the_ball)).max() > 0.2
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(bpy.app.version < (5, 1), reason="EEVEE takes half a minute to start without a GPU; once is enough")
+def test_meshes_hide_splats_also_where_blender_draws_no_depth(ball: Any, drawn: Draw) -> None:
+    """EEVEE without overlays."""
+    space = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D").spaces.active
+    space.shading.type = "MATERIAL"
+    try:
+        picture = drawn()
+        ball.hide_set(True)
+        without = drawn()
+        ball.hide_set(False)
+    finally:
+        space.shading.type = "SOLID"
+    cube = (1.0, -1.31, 0.4)  # its side, in front of the ball
+    assert (place(picture, cube) == place(without, cube)).all()
+    crown = (0.0, 0.0, 1.0)
+    assert np.abs(place(picture, crown) - place(without, crown)).max() > 0.2
+    behind_the_ball = (-1.635, 1.54, -0.6)  # on the plane, where the ball's solid half covers it
+    assert np.abs(place(picture, behind_the_ball) - place(without, behind_the_ball)).max() > 0.2
+
+
 def test_an_orthographic_camera(ball: Any, drawn: Draw) -> None:
     camera = bpy.context.scene.camera.data
     camera.type, camera.ortho_scale = "ORTHO", 5.0
