@@ -26,6 +26,7 @@ import creature
 
 NAME = "bl_ext.user_default.splatwright"
 SIDE = 320  # pixels of every picture
+PHOTO_SIDE = 640  # pixels of the longer side, where pictures have the shape of photos
 LENS = 50.0  # millimetres on a sensor of 36
 CENTRE, DISTANCE = Vector((0.0, 0.0, 0.82)), 4.4  # metres
 CAPTURE = {"count": 44, "samples": 12, "lowest": math.radians(-6), "highest": math.radians(80)}
@@ -230,6 +231,8 @@ def tour_of_photos(tour: Tour, capture: Path) -> None:
     with tour.step("importing the capture's cameras"):
         scene.splatwright.capture_kind, scene.splatwright.capture_path = "FOLDER", str(capture)
         bpy.ops.splatwright.import_capture_cameras()
+        largest = max(scene.render.resolution_x, scene.render.resolution_y)  # now those of the photos
+        scene.render.resolution_percentage = min(100, round(100 * PHOTO_SIDE / largest))
         photographers = [item for item in scene.objects if item.type == "CAMERA"]
     with tour.step("rendering splats"):
         bpy.ops.splatwright.setup_render()
