@@ -10,9 +10,8 @@ from gpu_extras.batch import batch_for_shader
 
 from . import meshes
 
-_batches: dict[
-    int, gpu.types.GPUBatch | None
-] = {}  # None = there are no faces; by the viewport's address, which is never followed
+# By the addresses of a depsgraph and a viewport, which are never followed. None = there are no faces.
+_batches: dict[tuple[int, int], gpu.types.GPUBatch | None] = {}
 
 
 def is_left_out(space: bpy.types.SpaceView3D, engine: str) -> bool:
@@ -26,7 +25,7 @@ def is_left_out(space: bpy.types.SpaceView3D, engine: str) -> bool:
 def draw(depsgraph: bpy.types.Depsgraph, space: bpy.types.SpaceView3D) -> None:
     """Into the depth of the active framebuffer, in place of what is there, by the matrices that are set."""
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    key = space.as_pointer()
+    key = depsgraph.as_pointer(), space.as_pointer()
     if key not in _batches:
         surface: Any = meshes.surface_of_scene(depsgraph, space)
         has_faces = len(surface.faces) > 0

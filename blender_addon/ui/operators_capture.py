@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
-from ..core import wording
+from ..core import console, wording
 from ..host import capture_preview, current, objects
 from ..protocol import errors, things
 from . import asking, uploads
@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # Blender starts without what only captures need
     from ..protocol import remote
 
 _TICK_S = 0.02
-_PRINTED_EVERY_S = 5.0
 _EXISTING = ("KEEP", "REPLACE", "EXTEND")
 
 _progress: scene_capture.Progress | None = None
@@ -66,7 +65,7 @@ class SPLATWRIGHT_OT_capture_scene(bpy.types.Operator):
             views, printed = -1, time.monotonic()
             for now in self._begin(context):
                 views += 1
-                if time.monotonic() - printed >= _PRINTED_EVERY_S:
+                if time.monotonic() - printed >= console.EVERY_S:
                     printed = time.monotonic()
                     left = "" if now.seconds_left is None else f", {wording.duration(now.seconds_left)} left"
                     print(f"Captured {now.done} of {now.total}{left}", flush=True)

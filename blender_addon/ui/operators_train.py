@@ -145,7 +145,7 @@ class JobOperator:
             return False
         return True
 
-    wish: Wish = "pause"
+    wish: Wish
 
     def request(self, job: str) -> messages.Request:
         raise NotImplementedError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..core import events, wording
+from ..core import console, events, wording
 from ..host import current
 from .paragraphs import paragraph
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..protocol import remote, transfer
 
 _TOLD_EVERY_S = 0.2
-_PRINTED_EVERY_S = 5.0
 
 _numbers = itertools.count(1)
 _stops: dict[int, transfer.Stop] = {}
@@ -50,7 +49,7 @@ def sending(backend: remote.Backend, name: str) -> Iterator[dict[str, Any]]:
             return
         told = now
         say(events.UploadWent(number, name, done, all, now))
-        if waits and now - printed >= _PRINTED_EVERY_S:
+        if waits and now - printed >= console.EVERY_S:
             printed = now
             print(f"{name}: {wording.upload(current.session().uploads[number])}", flush=True)
 
