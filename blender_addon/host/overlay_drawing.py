@@ -14,18 +14,32 @@ from ..protocol import messages, things
 
 _VERTEX = "void main() { corner = share; gl_Position = clip; }"
 
-# The bytes of a colour travel in a float's bits: a texture takes floats only, and turning bytes into floats costs more
-# than the whole drawing. `settings`: near, far, 1 = parallel rays, 1 = what is written is light and not sRGB.
-_FRAGMENT = """
+# What is drawn over Blender's viewport blends as light there, and what it holds is shown by a power of 2.2, whatever
+# the display. Photos blend as sRGB, and there is one alpha for three colours: so the two agree exactly where nothing
+# shines through, and closely over backgrounds that are neither black nor white.
+AS_LIGHT = """
 #define DARK 0.2
 #define GREY 0.45
 #define BRIGHT 0.7
+vec3 light_of(vec3 shown) {
+  return pow(shown, vec3(2.2));
+}
+vec4 as_light(vec4 color) {  // premultiplied sRGB
+  vec3 over_dark = light_of(color.rgb + (1.0 - color.a) * DARK);
+  vec3 over_grey = light_of(color.rgb + (1.0 - color.a) * GREY);
+  vec3 over_bright = light_of(color.rgb + (1.0 - color.a) * BRIGHT);
+  float span = light_of(vec3(BRIGHT)).r - light_of(vec3(DARK)).r;
+  float let_through = dot(over_bright - over_dark, vec3(1.0 / 3.0)) / span;
+  return vec4(max(over_grey - let_through * light_of(vec3(GREY)), 0.0), 1.0 - let_through);
+}
+"""
+
+# The bytes of a colour travel in a float's bits: a texture takes floats only, and turning bytes into floats costs more
+# than the whole drawing. `settings`: near, far, 1 = parallel rays, 1 = what is written is light and not sRGB.
+_FRAGMENT = """
 vec4 bytes_at(ivec2 at) {
   uint bits = floatBitsToUint(texelFetch(colors, at, 0).r);
   return vec4(bits & 255u, (bits >> 8) & 255u, (bits >> 16) & 255u, bits >> 24) / 255.0;
-}
-vec3 light_of(vec3 shown) {
-  return pow(shown, vec3(2.2));  // how Blender shows what its overlays hold, whatever the display
 }
 void main() {
   ivec2 size = textureSize(colors, 0);
@@ -53,17 +67,7 @@ void main() {
   z = max(dot(depth_row.xyz, seen) + depth_row.w, settings.x);
   float window_depth = (z - settings.x) / (settings.y - settings.x);
   gl_FragDepth = clamp(is_parallel ? window_depth : window_depth * settings.y / z, 0.0, 1.0);
-  if (settings.w > 0.5) {
-    // Blender blends the overlay as light, photos blend as sRGB, and there is one alpha for three colours: so the two
-    // agree exactly where nothing shines through, and closely over backgrounds that are neither black nor white.
-    vec3 over_dark = light_of(color.rgb + (1.0 - color.a) * DARK);
-    vec3 over_grey = light_of(color.rgb + (1.0 - color.a) * GREY);
-    vec3 over_bright = light_of(color.rgb + (1.0 - color.a) * BRIGHT);
-    float span = light_of(vec3(BRIGHT)).r - light_of(vec3(DARK)).r;
-    float let_through = dot(over_bright - over_dark, vec3(1.0 / 3.0)) / span;
-    color = vec4(max(over_grey - let_through * light_of(vec3(GREY)), 0.0), 1.0 - let_through);
-  }
-  fragColor = color;
+  fragColor = settings.w > 0.5 ? as_light(color) : color;
 }
 """
 
@@ -157,6 +161,6 @@ def _made_shader() -> gpu.types.GPUShader:
         info.fragment_out(0, "VEC4", "fragColor")
         info.depth_write("ANY")
         info.vertex_source(_VERTEX)
-        info.fragment_source(_FRAGMENT)
+        info.fragment_source(AS_LIGHT + _FRAGMENT)
         _shader = gpu.shader.create_from_info(info)
     return _shader
