@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import bpy
@@ -156,30 +156,38 @@ def scene_objects(
     them it would refuse the whole picture.
     """
     known = {asset for asset, info in current.session().assets.items() if _has_splats(info)}
-    found: list[things.SceneObject] = []
+    return tuple(
+        things.SceneObject(
+            asset=original.splatwright.asset,  # type: ignore[attr-defined]
+            version=shown_version(original),
+            world_from_object=as_matrix(matrix),
+            pose=pose_of(original),
+        )
+        for original, matrix in shown_splats(depsgraph, for_render=for_render, space=space)
+        if original.splatwright.asset in known  # type: ignore[attr-defined]
+    )
+
+
+def shown_splats(
+    depsgraph: bpy.types.Depsgraph, *, for_render: bool, space: bpy.types.SpaceView3D | None
+) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:
+    """Every visible splat object of the .blend and every instance of one, with where it stands, [4, 4].
+
+    As `scene_objects`, whoever has the splats.
+    """
     for instance in depsgraph.object_instances:
         shown: Any = instance.object
         if shown is None or shown.type != "MESH":
             continue
         original = shown.original
-        asset = original.splatwright.asset
-        if not asset or asset not in known or not instance.show_self:
+        if not is_splats(original) or not instance.show_self:
             continue
         maker: Any = instance.parent.original if instance.is_instance and instance.parent else original
         if not for_render and space is not None and not maker.visible_in_viewport_get(space):
             continue
         matrix = np.array(instance.matrix_world, np.float64)
-        if is_flat(matrix):
-            continue
-        found.append(
-            things.SceneObject(
-                asset=asset,
-                version=shown_version(original),
-                world_from_object=as_matrix(matrix),
-                pose=pose_of(original),
-            )
-        )
-    return tuple(found)
+        if not is_flat(matrix):
+            yield original, matrix
 
 
 def _has_splats(info: things.AssetInfo) -> bool:
