@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from backend.captures import Photo, View, load_capture, read_photos
 from backend.jobs.device import choose_device
 from backend.jobs.evaluation import WHITE, target
-from backend.splats.io import read_splats
+from backend.splats.io import read_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.rendering import CloudRenderer
 from backend.splats.similarity import psnr
@@ -47,7 +47,7 @@ def draw_pairs(splats: Path, capture: Path, report: Path, count: int) -> list[Pa
     views = spread(load_capture(capture).test_views, count)
     photos = read_photos(views, max_pixels=trained["plan"]["max_pixels"], masks=trained["masks"])
     antialiased = trained["settings"].get("antialiased", False)
-    renderer = CloudRenderer(read_splats(splats), choose_device("auto"), antialiased=antialiased)
+    renderer = CloudRenderer(read_cloud(splats), choose_device("auto"), antialiased=antialiased)
     return [_pair(renderer, photo, tuple(trained["background"])) for photo in photos]
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from backend import machine
 from backend.captures import make_capture
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import write_splats
+from backend.splats.io import write_cloud
 from benchmarks.record import REPOSITORY, record
 from shared_protocol.client import connect_to
 from shared_protocol.connection import CONNECTION_FILE, HOME_VARIABLE, local_target
@@ -157,7 +157,7 @@ def _beside_previews(
 
 
 def _pictures(backend: Backend, folder: Path) -> dict[str, Any]:
-    write_splats(folder / "few.ply", _few_splats())
+    write_cloud(folder / "few.ply", _few_splats())
     asset = backend.import_file(folder / "few.ply").asset
     camera = ViewCamera(camera_from_world=IDENTITY, fx=900, fy=900, cx=640, cy=360, width=1280, height=720)
     request = Render(objects=(SceneObject(asset=asset),), camera=camera)

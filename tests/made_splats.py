@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import matrices_to_quats
-from backend.splats.spherical_harmonics import C0
+from backend.splats.quaternions import matrices_to_quats
+from backend.splats.sh_basis import C0
 
 _OPAQUE = 4.0  # logit
 _FLAT = 0.08  # thickness in widths

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import quats_to_matrices
+from backend.splats.quaternions import quats_to_matrices
 from shared_protocol.errors import UserError
 
 _FLATTEST = 1e-9  # of its longest axis

@@ -14,7 +14,7 @@ from backend.jobs.evaluation import evaluate, mean_figures
 from backend.jobs.report import ViewFigures
 from backend.jobs.running import Watcher
 from backend.jobs.training import MaskChoice, pixels_for_longer_side
-from backend.splats.io import read_splats
+from backend.splats.io import read_cloud
 from backend.training.frame import SceneFrame
 from backend.training.plan import plan_training
 from backend.training.settings import TrainingSettings, background_color
@@ -55,7 +55,7 @@ def compare_with_capture(request: EvaluationRequest, watcher: Watcher) -> Evalua
     if background is None:
         message = f"The background '{request.background}' is not a colour."
         raise UserError("bad_input", message, "Use black, white or a colour such as #80c0ff.")
-    cloud = read_splats(request.splat)
+    cloud = read_cloud(request.splat)
     watcher.stage("Reading the capture")
     capture = load_capture(request.capture)
     for warning in capture.warnings:

@@ -24,7 +24,7 @@ from backend.methods import registry
 from backend.methods.registry import Method
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
-from backend.splats.io import read_splats, refuse_unwritable_name, write_splats
+from backend.splats.io import read_cloud, refuse_unwritable_name, write_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
@@ -94,11 +94,11 @@ def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
     """Raises UserError for what the user can mend; then nothing is written."""
     method, settings = _method("editing", request.method, request.settings)
     refuse_unwritable_name(request.output)
-    cloud = read_splats(request.splats)
+    cloud = read_cloud(request.splats)
     job.stage(method.label)
     box = None if request.box is None else Box(request.box)
     result = method.run(settings, EditingInputs(cloud, box), job)
-    write_splats(request.output, result.cloud)
+    write_cloud(request.output, result.cloud)
     return EditReport(output=str(request.output), splats=len(result.cloud), splats_before=len(cloud))
 
 
@@ -108,7 +108,7 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
     method, settings = _method("meshing", request.method, request.settings)
     refuse_unwritable_mesh_name(request.output)
     device = choose_device(request.device)
-    cloud = read_splats(request.splats)
+    cloud = read_cloud(request.splats)
     views = () if request.capture is None else load_capture(request.capture).train_views
     cameras = tuple(undistorted_camera(view) for view in views)
     job.stage(method.label)

@@ -18,7 +18,7 @@ from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.training import pixels_for_longer_side
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import read_splats
+from backend.splats.io import read_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.camera_file import read_camera
 from backend.splats.rendering import CloudRenderer, Drawing
@@ -71,7 +71,7 @@ def render_picture(request: PictureRequest) -> PictureReport:
     if request.background != TRANSPARENT and background_color(request.background) is None:
         message = f"The background '{request.background}' is not a colour."
         raise UserError("bad_input", message, "Use transparent, black, white or a colour such as #80c0ff.")
-    cloud = read_splats(request.splat)
+    cloud = read_cloud(request.splat)
     camera, near = _viewpoint(request, cloud)
     renderer = CloudRenderer(cloud, device, antialiased=request.antialiased)
     drawing = renderer.draw(camera, near=near, depth=request.depth)

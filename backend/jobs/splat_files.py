@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.jobs.bindings import checked_binding
 from backend.rigging.binding import Binding
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import BOUND, read_splats, refuse_unwritable_name, write_splats
+from backend.splats.io import BOUND, read_cloud, refuse_unwritable_name, write_cloud
 from backend.store.payload import arrays_to_cloud, binding_of, cloud_to_arrays, read_arrays, with_binding, write_arrays
 from shared_protocol.errors import UserError
 
@@ -16,7 +16,7 @@ def read_splat_file(path: Path) -> tuple[SplatCloud, Binding | None]:
     """The splats, and what they hang on; None = nothing. Raises UserError when the file is missing or damaged."""
     path = Path(path)
     if path.suffix.lower() != BOUND:
-        return read_splats(path), None
+        return read_cloud(path), None
     if not path.is_file():
         raise UserError("not_found", f"There is no file '{path}'.", "Check the path.")
     arrays = read_arrays(path)
@@ -37,7 +37,7 @@ def write_splat_file(path: Path, cloud: SplatCloud, binding: Binding | None = No
         arrays = cloud_to_arrays(cloud)
         write_arrays(Path(path), arrays if binding is None else with_binding(arrays, binding.to_arrays()))
     else:
-        write_splats(Path(path), cloud)
+        write_cloud(Path(path), cloud)
 
 
 def refuse_unwritable_splat_name(path: Path) -> None:

@@ -31,7 +31,7 @@ from backend.jobs.running import RunningJob
 from backend.jobs.settings import chosen_settings
 from backend.jobs.training_folder import TrainingFolder
 from backend.methods import registry
-from backend.splats.io import refuse_unwritable_name, write_splats
+from backend.splats.io import refuse_unwritable_name, write_cloud
 from backend.training.failures import out_of_memory_explained
 from backend.training.frame import SceneFrame
 from backend.training.inputs import TrainingInputs, TrainingResult
@@ -90,7 +90,7 @@ def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
     if request.resume:
         folder.refuse_without_checkpoint(request.output)
     with folder.removed_without_checkpoint():
-        return run_training(request, folder, lambda _, result: write_splats(request.output, result.cloud), job)
+        return run_training(request, folder, lambda _, result: write_cloud(request.output, result.cloud), job)
 
 
 def check_training(request: TrainRequest) -> None:

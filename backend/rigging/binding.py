@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.rigging.triangle_frames import TriangleFrames
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import quats_to_matrices
+from backend.splats.quaternions import quats_to_matrices
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
 

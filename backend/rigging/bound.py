@@ -12,7 +12,9 @@ from backend.rigging.binding import Binding
 from backend.rigging.triangle_frames import TriangleFrames
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import deformed_shapes, limited_stretch, quats_to_matrices, rotation_part
+from backend.splats.deformation import limited_stretch, rotation_part
+from backend.splats.deformed_shapes import deformed_shapes
+from backend.splats.quaternions import quats_to_matrices
 from backend.splats.representation import CloudRepresentation, Splats
 from backend.splats.sh_rotation import rotate_sh
 from backend.splats.spherical_harmonics import sh_colors

@@ -1,4 +1,4 @@
-"""What a local linear map does to splats: their shape, and the rotation that their colours follow."""
+"""Local linear maps, one a splat: the rotation in each, which colours follow, and how far it may stretch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from backend.splats.kernels import parallel_kernel
 _MOST_ITERATIONS = 20  # of which ten are needed at the worst
 _SETTLED = 1e-13  # an iteration that changes less was the last
 _FLATTEST = 1e-9  # determinant of the flattest map that is turned by iteration, beside the cube of its norm
-_THINNEST = 1e-12  # standard deviation of a splat that was flattened
 
 
 def rotation_part(jacobians: np.ndarray) -> np.ndarray:
@@ -66,55 +65,3 @@ def limited_stretch(jacobians: np.ndarray, most: float) -> np.ndarray:
     limited = jacobians.copy()
     limited[suspect] = (left * stretch.clip(1 / most, most)[..., None, :]) @ right
     return limited
-
-
-def deformed_shapes(quats: np.ndarray, log_scales: np.ndarray, jacobians: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation and size of the splats whose covariance is J C J^T.
-
-    quats: [N, 4] w, x, y, z. log_scales: [N, 3]. jacobians: [N, 3, 3]. Returns quats [N, 4] and log scales [N, 3],
-    float32. From the singular values of J R diag(s): squaring would lose the thin axis of needles.
-    """
-    axes = jacobians @ (quats_to_matrices(quats) * np.exp(log_scales.astype(np.float64))[:, None, :])
-    left, scales, _ = np.linalg.svd(axes)
-    left[..., :, 2] *= np.sign(np.linalg.det(left))[..., None]
-    log = np.log(np.maximum(scales, _THINNEST))
-    return matrices_to_quats(left).astype(np.float32), log.astype(np.float32)
-
-
-def quats_to_matrices(quats: np.ndarray) -> np.ndarray:
-    """[N, 4] w, x, y, z of any length -> [N, 3, 3] float64. A quaternion without a length does not turn."""
-    q = quats.astype(np.float64)
-    length = np.linalg.norm(q, axis=1, keepdims=True)
-    w, x, y, z = np.where(length > 0, q / np.where(length > 0, length, 1), (1.0, 0.0, 0.0, 0.0)).T
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return np.stack([np.stack(row, -1) for row in rows], -2)
-
-
-def matrices_to_quats(matrices: np.ndarray) -> np.ndarray:
-    """Rotations [N, 3, 3] -> unit quaternions [N, 4] w, x, y, z with w >= 0, float64.
-
-    The four squares are known from the diagonal; dividing by the largest one keeps every case exact.
-    """
-    m = matrices.astype(np.float64)
-    diagonal = np.stack([m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1)
-    trace = diagonal.sum(-1, keepdims=True)
-    squares = np.concatenate([1 + trace, 1 + 2 * diagonal - trace], -1)  # 4 w^2, 4 x^2, 4 y^2, 4 z^2
-    yz, zx, xy = (m[:, b, a] - m[:, a, b] for a, b in ((1, 2), (2, 0), (0, 1)))  # 4wx, 4wy, 4wz
-    sxy, szx, syz = (m[:, a, b] + m[:, b, a] for a, b in ((0, 1), (2, 0), (1, 2)))
-    products = np.stack(
-        [
-            np.stack([squares[:, 0], yz, zx, xy], -1),
-            np.stack([yz, squares[:, 1], sxy, szx], -1),
-            np.stack([zx, sxy, squares[:, 2], syz], -1),
-            np.stack([xy, szx, syz, squares[:, 3]], -1),
-        ],
-        -2,
-    )  # [N, 4, 4]: four times the products of all pairs
-    largest = squares.argmax(-1)
-    chosen = np.take_along_axis(products, largest[:, None, None], 1)[:, 0]
-    quats = chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
-    return quats * np.where(quats[:, :1] < 0, -1.0, 1.0)

@@ -14,7 +14,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from backend.splats.cloud import SH_COEFFICIENTS, SplatCloud
-from backend.splats.spherical_harmonics import C0
+from backend.splats.sh_basis import C0
 from backend.training.start import StartSplats
 
 Parameters = dict[str, Parameter]  # the first dimension of each is the splat

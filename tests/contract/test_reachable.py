@@ -18,7 +18,7 @@ from backend.cli.command import run
 from backend.jobs.desk import Desk
 from backend.methods import registry
 from backend.methods.registry import Method
-from backend.splats.io import write_splats
+from backend.splats.io import write_cloud
 from backend.splats.io.mesh_files import write_mesh
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.messages import RunMethod, Train
@@ -37,7 +37,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.capture = make_capture(folder / "capture", views=9, width=48, height=32, points=150)
         self.splats, self.mesh, self.bound = folder / "ball.ply", folder / "ball.obj", folder / "bound.safetensors"
-        write_splats(self.splats, sphere(1.0, 1000))
+        write_cloud(self.splats, sphere(1.0, 1000))
         made = trimesh.creation.icosphere(subdivisions=2, radius=1.0)
         self.shape = TriangleMesh(made.vertices.astype(np.float32), made.faces.astype(np.int32))
         write_mesh(self.mesh, self.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import plyfile
 
 from backend.splats.cloud import SH_COEFFICIENTS, SplatCloud
 from backend.splats.io.atomic import atomic_file
+from backend.splats.io.content import SplatContent
+from backend.splats.io.file_format import Format
 from shared_protocol.errors import UserError
-
-log = logging.getLogger(__name__)
 
 POSITION = ("x", "y", "z")
 NORMAL = ("nx", "ny", "nz")  # always zero; some readers expect the columns to be there
@@ -23,16 +22,11 @@ ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 
 # 2D Gaussian Splatting writes discs, without scale_2. A disc becomes a splat this much thinner than it is wide.
 FLATNESS = np.float32(np.log(1e-4))
-# Stand in for the infinities that fully opaque, fully transparent and perfectly flat splats are written with:
-# sigmoid(20) is 1, sigmoid(-20) is 2e-9 and exp(-30) is 1e-13.
-LARGEST_LOGIT = 20.0
-SMALLEST_LOG_SCALE = -30.0
 
 
-def read_ply(path: Path) -> SplatCloud:
+def read(path: Path) -> SplatContent:
     """The splats of a PLY file: ascii or binary of either byte order, properties in any order, SH degree 0-4.
 
-    Splats that hold NaN or Inf are left out with a warning in the log. Other properties and elements are ignored.
     Raises UserError when the file is damaged or holds something else than splats.
     """
     path = Path(path)
@@ -55,21 +49,23 @@ def read_ply(path: Path) -> SplatCloud:
         log_scales = np.concatenate([log_scales, log_scales.min(axis=1, keepdims=True) + FLATNESS], axis=1)
     # The file holds all coefficients of red, then green, then blue; we hold the colours of each coefficient.
     sh_rest = sh_rest.reshape(len(columns), 3, len(rest) // 3).transpose(0, 2, 1)
-    cloud = SplatCloud(
-        means=np.ascontiguousarray(means),
-        quats=np.ascontiguousarray(quats),
-        log_scales=np.nan_to_num(log_scales, nan=np.nan, posinf=np.inf, neginf=SMALLEST_LOG_SCALE),
-        opacity_logits=np.nan_to_num(opacity[:, 0], nan=np.nan, posinf=LARGEST_LOGIT, neginf=-LARGEST_LOGIT),
-        sh=np.ascontiguousarray(np.concatenate([base[:, None, :], sh_rest], axis=1)),  # [N, K, 3]
+    return SplatContent(
+        SplatCloud(
+            means=np.ascontiguousarray(means),
+            quats=np.ascontiguousarray(quats),
+            log_scales=np.ascontiguousarray(log_scales),
+            opacity_logits=np.ascontiguousarray(opacity[:, 0]),
+            sh=np.ascontiguousarray(np.concatenate([base[:, None, :], sh_rest], axis=1)),  # [N, K, 3]
+        )
     )
-    return _without_broken_splats(cloud, path)
 
 
-def write_ply(path: Path, cloud: SplatCloud) -> None:
+def write(path: Path, content: SplatContent) -> None:
     """Writes the cloud whole or not at all; the same cloud always gives the same bytes.
 
     Raises UserError when the file cannot be written.
     """
+    cloud = content.cloud
     n, k, _ = cloud.sh.shape
     rest = (f"f_rest_{i}" for i in range(3 * (k - 1)))
     names = (*POSITION, *NORMAL, *BASE_COLOR, *rest, "opacity", *SCALE, *ROTATION)
@@ -150,14 +146,13 @@ def _table(vertices: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return table
 
 
-def _without_broken_splats(cloud: SplatCloud, path: Path) -> SplatCloud:
-    """Leaves out splats with NaN or Inf, and turns rotations of length zero, which have no direction, upright."""
-    keep = cloud.finite()
-    if not keep.all():
-        log.warning("'%s': left out %d of %d splats that hold NaN or Inf.", path, np.count_nonzero(~keep), len(keep))
-        cloud = cloud.select(keep)
-    unturned = ~cloud.quats.any(axis=1)
-    if unturned.any():
-        cloud.quats[unturned] = (1.0, 0.0, 0.0, 0.0)
-        log.warning("'%s': %d splats had a rotation of zero length and are left unrotated.", path, unturned.sum())
-    return cloud
+FORMAT = Format(
+    name="ply",
+    label="3D Gaussian Splatting PLY",
+    suffixes=(".ply",),
+    frame="opencv",
+    sh_degree=4,
+    recognises=lambda head, path: head.startswith(b"ply"),
+    read=read,
+    write=write,
+)

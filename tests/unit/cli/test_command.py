@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from backend.cli import command, info
 from backend.cli.command import run, splatwright
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import write_splats
+from backend.splats.io import write_cloud
 from shared_protocol.errors import UserError
 
 VERBS = ["train", "pose", "eval", "render", "edit", "mesh", "bind", "info", "methods", "doctor"]
@@ -26,7 +26,7 @@ VERBS = ["train", "pose", "eval", "render", "edit", "mesh", "bind", "info", "met
 def scene(tmp_path: Path) -> Path:
     random = np.random.default_rng(1)
     shapes = ((6, 3), (6, 4), (6, 3), (6,), (6, 9, 3))
-    write_splats(tmp_path / "scene.ply", SplatCloud(*(random.normal(size=s).astype(np.float32) for s in shapes)))
+    write_cloud(tmp_path / "scene.ply", SplatCloud(*(random.normal(size=s).astype(np.float32) for s in shapes)))
     return tmp_path / "scene.ply"
 
 
@@ -135,10 +135,12 @@ def test_warnings_of_the_library_reach_the_user(
     content = bytearray(scene.read_bytes())
     content[-4:] = np.float32(np.nan).tobytes()
     scene.write_bytes(content)
+    assert run(["edit", "crop", str(scene), "-o", str(tmp_path / "out.ply"), "--box", "-9,-9,-9 9,9,9"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("Warning: ") and "1 of 6 splats" in said
     assert run(["info", str(scene), "--json"]) == 0
-    output = capsys.readouterr()
-    assert json.loads(output.out)["count"] == 5
-    assert output.err.startswith("Warning: ") and "1 of 6 splats" in output.err
+    told = json.loads(capsys.readouterr().out)
+    assert told["count"] == 5 and told["notes"] == ["Left out 1 of 6 splats that hold NaN or Inf."]
 
 
 def test_methods_and_their_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import trimesh
 
 from backend.captures.made_capture import make_capture
 from backend.cli.command import run
-from backend.splats.io import read_splats, write_splats
+from backend.splats.io import read_cloud, write_cloud
 from backend.splats.io.mesh_files import read_mesh, write_mesh
 from backend.splats.triangle_mesh import TriangleMesh
 from tests.made_splats import sphere, with_shine
@@ -22,7 +22,7 @@ CLOUD = with_shine(sphere(1.0, 1500), 1)
 
 @pytest.fixture
 def ball(tmp_path: Path) -> Path:
-    write_splats(tmp_path / "ball.ply", CLOUD)
+    write_cloud(tmp_path / "ball.ply", CLOUD)
     return tmp_path / "ball.ply"
 
 
@@ -41,7 +41,7 @@ def test_a_crop_by_corners_and_by_a_matrix_is_the_same(ball: Path, tmp_path: Pat
     rows = "2 0 0 0  0 2 0 0  0 0 1 1  0 0 0 1"
     assert run(["edit", "crop", str(ball), "-o", str(matrix), "--box", rows]) == 0
     assert corners.read_bytes() == matrix.read_bytes()
-    assert np.array_equal(read_splats(corners).means, CLOUD.means[CLOUD.means[:, 2] >= 0])
+    assert np.array_equal(read_cloud(corners).means, CLOUD.means[CLOUD.means[:, 2] >= 0])
 
 
 def test_the_report_of_a_mesh_describes_the_file(
@@ -69,11 +69,11 @@ def test_splats_are_written_as_the_posed_mesh_takes_them(ball: Path, shape: Tria
     rest, moved = str(tmp_path / "rest.obj"), str(tmp_path / "moved.obj")
     bound, direct, later = (tmp_path / name for name in ("bound.safetensors", "direct.ply", "later.ply"))
     assert run(["bind", str(ball), rest, "-o", str(direct), "--pose", moved]) == 0
-    assert np.allclose(read_splats(direct).means, CLOUD.means + 3, atol=1e-5)
+    assert np.allclose(read_cloud(direct).means, CLOUD.means + 3, atol=1e-5)
     assert run(["bind", str(ball), rest, "-o", str(bound)]) == 0
     assert run(["bind", str(bound), moved, "-o", str(later), "--method", "apply_pose"]) == 0
-    assert np.allclose(read_splats(later).means, CLOUD.means + 3, atol=1e-5)
-    assert np.allclose(read_splats(later).sh, CLOUD.sh, atol=1e-6)
+    assert np.allclose(read_cloud(later).means, CLOUD.means + 3, atol=1e-5)
+    assert np.allclose(read_cloud(later).sh, CLOUD.sh, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from backend.jobs import desk as desk_module
 from backend.jobs.desk import Desk
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import read_splats, write_splats
+from backend.splats.io import read_cloud, write_cloud
 from backend.store.payload import CLOUD_FIELDS, read_arrays
 from shared_protocol.errors import UserError
 from shared_protocol.messages import AssetChanged, AssetRemoved, Event, JobNote, Picture, Render, Splats, Train
@@ -73,7 +73,7 @@ def cloud() -> SplatCloud:
 
 @pytest.fixture
 def ply(tmp_path: Path, cloud: SplatCloud) -> Path:
-    write_splats(tmp_path / "statue.ply", cloud)
+    write_cloud(tmp_path / "statue.ply", cloud)
     return tmp_path / "statue.ply"
 
 
@@ -238,7 +238,7 @@ def test_files_come_in_and_go_out_unchanged(room: Room, ply: Path, cloud: SplatC
     assert same(cloud_of(room.desk.bake(info.asset, info.head)), cloud)
     room.desk.export_file(info.asset, "", tmp_path / "out.ply")
     room.desk.export_file(info.asset, info.head, tmp_path / "out.safetensors")
-    assert same(read_splats(tmp_path / "out.ply"), read_splats(ply))
+    assert same(read_cloud(tmp_path / "out.ply"), read_cloud(ply))
     assert np.array_equal(read_arrays(tmp_path / "out.safetensors")["sh"], cloud.sh)
     with pytest.raises(UserError, match=r"\.ply"):
         room.desk.export_file(info.asset, "", tmp_path / "out.xyz")
@@ -313,7 +313,7 @@ def test_pictures_come_in_the_pixels_that_were_asked_for(room: Room, ply: Path) 
 def test_objects_stand_where_their_matrix_says_and_hide_each_other(
     room: Room, tmp_path: Path, cloud: SplatCloud
 ) -> None:
-    write_splats(tmp_path / "wall.ply", replace(cloud, opacity_logits=np.full(50, 9, np.float32)))
+    write_cloud(tmp_path / "wall.ply", replace(cloud, opacity_logits=np.full(50, 9, np.float32)))
     wall = room.desk.import_file(tmp_path / "wall.ply").asset
     aside = SceneObject(asset=wall, world_from_object=(1, 0, 0, 50, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1))
     here = SceneObject(asset=wall)

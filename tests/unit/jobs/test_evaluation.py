@@ -19,7 +19,7 @@ from backend.jobs.report import ViewFigures
 from backend.jobs.running import NobodyWatches
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import write_splats
+from backend.splats.io import write_cloud
 from backend.splats.rendering import CloudRenderer
 from shared_protocol.errors import UserError
 
@@ -103,13 +103,13 @@ def camera_file(folder: Path, **changes) -> Path:
 
 
 def test_colours_and_transparency_of_a_picture(tmp_path: Path) -> None:
-    write_splats(tmp_path / "a.ply", wall())
+    write_cloud(tmp_path / "a.ply", wall())
     request = PictureRequest(tmp_path / "a.ply", tmp_path / "a.png", camera=camera_file(tmp_path), device="cpu")
     report = render_picture(request)
     assert (report.width, report.height) == (32, 24)
     np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "a.png"))[12, 16], (204, 102, 51), atol=1)
 
-    write_splats(tmp_path / "a.ply", speck())
+    write_cloud(tmp_path / "a.ply", speck())
     render_picture(replace(request, background="transparent"))
     pixels = np.asarray(Image.open(tmp_path / "a.png"))
     assert pixels.shape == (24, 32, 4) and pixels[0, 0, 3] == 0
@@ -121,7 +121,7 @@ def test_colours_and_transparency_of_a_picture(tmp_path: Path) -> None:
 
 
 def test_depth_is_in_world_units_in_both_files(tmp_path: Path) -> None:
-    write_splats(tmp_path / "a.ply", wall(depth=4.0))
+    write_cloud(tmp_path / "a.ply", wall(depth=4.0))
     request = PictureRequest(
         tmp_path / "a.ply", tmp_path / "d.npy", camera=camera_file(tmp_path), depth=True, device="cpu"
     )
@@ -134,13 +134,13 @@ def test_depth_is_in_world_units_in_both_files(tmp_path: Path) -> None:
     assert report.depth_scale is not None and float(picture.text["depth_scale"]) == report.depth_scale
     np.testing.assert_allclose(np.asarray(picture) * report.depth_scale, exact, rtol=1e-4)
 
-    write_splats(tmp_path / "a.ply", speck())
+    write_cloud(tmp_path / "a.ply", speck())
     render_picture(request)
     assert np.load(tmp_path / "d.npy")[0, 0] == 0
 
 
 def test_a_camera_may_be_given_either_way_round(tmp_path: Path) -> None:
-    write_splats(tmp_path / "a.ply", speck())
+    write_cloud(tmp_path / "a.ply", speck())
     pose = np.eye(4)
     pose[:3, 3] = (0.3, -0.2, 0.5)
     pictures = []
@@ -172,7 +172,7 @@ def test_a_camera_may_be_given_either_way_round(tmp_path: Path) -> None:
     ],
 )
 def test_a_camera_file_that_makes_no_camera_is_one_sentence(tmp_path: Path, changes: dict, words: str) -> None:
-    write_splats(tmp_path / "a.ply", speck())
+    write_cloud(tmp_path / "a.ply", speck())
     request = PictureRequest(
         tmp_path / "a.ply", tmp_path / "a.png", camera=camera_file(tmp_path, **changes), device="cpu"
     )
@@ -183,7 +183,7 @@ def test_a_camera_file_that_makes_no_camera_is_one_sentence(tmp_path: Path, chan
 
 
 def test_views_of_a_capture_are_compared_and_drawn(tiny_capture: Path, tmp_path: Path) -> None:
-    write_splats(tmp_path / "a.ply", wall())
+    write_cloud(tmp_path / "a.ply", wall())
     request = EvaluationRequest(tmp_path / "a.ply", tiny_capture, device="cpu")
     held_out = compare_with_capture(request, NobodyWatches())
     assert [view.name for view in held_out.views] == ["images/0000.png", "images/0008.png"]

@@ -16,7 +16,7 @@ from backend.jobs.desk import Desk
 from backend.jobs.meshing_views import cameras_of_training, meshed_part
 from backend.jobs.poses import MOST_POSES
 from backend.splats.cameras import Camera
-from backend.splats.io import write_splats
+from backend.splats.io import write_cloud
 from backend.store.assets import AssetStore
 from backend.store.cards import JobCard, new_id
 from backend.store.payload import CLOUD_FIELDS, Arrays, read_arrays, write_arrays
@@ -39,7 +39,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 @pytest.fixture
 def asset(room: Room, tmp_path: Path) -> AssetInfo:
-    write_splats(tmp_path / "ball.ply", CLOUD)
+    write_cloud(tmp_path / "ball.ply", CLOUD)
     return room.desk.import_file(tmp_path / "ball.ply")
 
 

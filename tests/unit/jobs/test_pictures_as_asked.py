@@ -15,7 +15,7 @@ from backend.jobs.desk import Desk
 from backend.splats import rendering
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import read_splats, write_splats
+from backend.splats.io import read_cloud, write_cloud
 from backend.splats.representation import CloudRepresentation, Splats
 from shared_protocol.codec import backend_codec, client_codec
 from shared_protocol.messages import Picture, Render
@@ -60,8 +60,8 @@ def clouds(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sp
     found = {}
     for seed, z in ((1, 5.0), (2, 0.0)):
         path: Path = tmp_path_factory.mktemp("files") / f"{seed}.ply"
-        write_splats(path, cloud(seed, z))
-        found[desk.import_file(path, path.stem).asset] = read_splats(path)
+        write_cloud(path, cloud(seed, z))
+        found[desk.import_file(path, path.stem).asset] = read_cloud(path)
     return found
 
 

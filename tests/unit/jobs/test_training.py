@@ -15,7 +15,7 @@ from backend.captures import load_capture, photo_size
 from backend.jobs import training
 from backend.jobs.running import RunningJob
 from backend.jobs.training import TrainRequest, pixels_for_longer_side, train_capture
-from backend.splats.io import read_splats
+from backend.splats.io import read_cloud
 from shared_protocol.errors import UserError
 
 ALWAYS_REPORTED = """
@@ -65,7 +65,7 @@ def test_a_training_writes_splats_and_a_whole_report_and_tidies_up(tiny_capture:
     request = request_for(tiny_capture, tmp_path, seed=3, settings={"sh_degree": "1"})
     report = train_capture(request, RunningJob())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scene.json", "scene.ply"]
-    cloud = read_splats(tmp_path / "scene.ply")
+    cloud = read_cloud(tmp_path / "scene.ply")
     assert len(cloud) == report.splats > 0 and cloud.sh_degree == 1
     written = json.loads((tmp_path / "scene.json").read_text())
     assert set(ALWAYS_REPORTED.split()) <= written.keys()
@@ -90,7 +90,7 @@ def test_the_world_frame_of_the_capture_is_kept(tiny_capture: Path, tmp_path: Pa
     report = train_capture(request_for(tiny_capture, tmp_path, steps=2, settings=still), RunningJob())
     points = load_capture(tiny_capture).points
     assert points is not None and report.points == len(points.positions)
-    means = read_splats(tmp_path / "scene.ply").means
+    means = read_cloud(tmp_path / "scene.ply").means
     nearest = np.linalg.norm(means[:, None] - points.positions[None], axis=-1).min(axis=1)
     assert nearest.max() < 1e-4
 
@@ -113,7 +113,7 @@ def test_an_interrupted_training_keeps_what_there_is_and_goes_on_to_the_same_byt
     assert (stopped.finished, stopped.stopped, stopped.steps) == (False, "interrupted", 7)
     written = json.loads((tmp_path / "scene.json").read_text())
     assert written["finished"] is False and written["psnr"] is not None
-    assert len(read_splats(tmp_path / "scene.ply")) == stopped.splats
+    assert len(read_cloud(tmp_path / "scene.ply")) == stopped.splats
     assert (tmp_path / "scene.ply.training").is_dir()
 
     resumed = train_capture(replace(request, resume=True), RunningJob())
@@ -150,7 +150,7 @@ def test_the_time_limit_keeps_the_result_and_is_no_failure(tiny_capture: Path, t
     job = RunningJob(minutes=1e-9)
     report = train_capture(request_for(tiny_capture, tmp_path, steps=100_000), job)
     assert (report.finished, report.stopped) == (False, "minutes") and report.steps < 100
-    assert len(read_splats(tmp_path / "scene.ply")) == report.splats > 0
+    assert len(read_cloud(tmp_path / "scene.ply")) == report.splats > 0
 
 
 def test_kept_checkpoints_stay(tiny_capture: Path, tmp_path: Path) -> None:

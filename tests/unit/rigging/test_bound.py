@@ -13,7 +13,7 @@ from backend.rigging.binding import UNBOUND, Binding, bind_to_mesh
 from backend.rigging.bound import BoundRepresentation
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import quats_to_matrices
+from backend.splats.quaternions import quats_to_matrices
 from backend.splats.rendering import SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
 from backend.splats.triangle_mesh import TriangleMesh

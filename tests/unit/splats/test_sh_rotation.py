@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.splats.deformation import matrices_to_quats, quats_to_matrices, rotation_part
+from backend.splats.deformation import rotation_part
+from backend.splats.quaternions import matrices_to_quats, quats_to_matrices
 from backend.splats.sh_rotation import rotate_sh
 from backend.splats.spherical_harmonics import sh_basis
 
