@@ -193,7 +193,7 @@ class Render(Message, frozen=True):
     pixels: PixelType = "uint8"
     depth: bool = True
     antialiased: bool = False
-    surface_depth: Array | None = None  # [H, W] float32, distance along z at which the blend stops
+    surface_depth: Array | None = None  # [H, W] or [H, W, 4] float32, distance along z at which the blend stops
     surface_vertices: Array | None = None  # [V, 3] float32, world: opaque triangles from which the backend makes
     surface_faces: Array | None = None  # [F, 3] int32   such a depth itself; the nearer of both counts
     stream: Name = ""  # of several requests with one stream only the newest is answered by a picture
@@ -203,8 +203,8 @@ class Render(Message, frozen=True):
             raise ValueError("time needs a finite number")
         surface = self.surface_depth
         size = (self.camera.height, self.camera.width)
-        if surface is not None and (surface.shape != size or surface.dtype != np.float32):
-            raise ValueError(f"surface_depth must be float32 {size}")
+        if surface is not None and (surface.shape not in (size, (*size, 4)) or surface.dtype != np.float32):
+            raise ValueError(f"surface_depth must be float32 {size} or {(*size, 4)}")
         _check_mesh(self.surface_vertices, self.surface_faces)
 
 

@@ -18,7 +18,7 @@ from backend.rigging.bound import BoundRepresentation
 from backend.splats.cameras import Camera
 from backend.splats.rendering import Drawing, SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
-from backend.splats.surface_depth import surface_depth
+from backend.splats.surface_depth import surface_depth_samples
 from backend.store.assets import AssetStore
 from backend.store.cards import VersionCard
 from shared_protocol import things
@@ -156,11 +156,14 @@ class _RepresentationCache:
 
 
 def _surface(request: Render, camera: Camera) -> np.ndarray | None:
-    """[H, W] float32: the nearer of the depth and the triangles that came with the request."""
+    """[H, W] or [H, W, 4] float32: the nearer of the depth and the triangles that came with the request."""
     if request.surface_vertices is None or request.surface_faces is None:
         return request.surface_depth
-    drawn = surface_depth(request.surface_vertices, request.surface_faces, camera, near=request.camera.near)
-    return drawn if request.surface_depth is None else np.minimum(drawn, request.surface_depth)
+    near = request.camera.near
+    drawn = surface_depth_samples(request.surface_vertices, request.surface_faces, camera, near=near)
+    if request.surface_depth is None:
+        return drawn
+    return np.minimum(drawn, request.surface_depth.reshape(camera.height, camera.width, -1))
 
 
 def _packed(drawing: Drawing, pixels: things.PixelType) -> np.ndarray:

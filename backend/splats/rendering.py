@@ -87,7 +87,8 @@ def draw_scene(
     antialiased: also for representations that do not ask for it themselves.
     near, far: splats whose centre lies nearer or farther along the viewing axis, in world units, are not drawn.
     surface_depth: [H, W] world units along the viewing axis, infinity where there is no surface: splats behind it are
-        left out pixel by pixel, so that colour + (1 - alpha) * surface colour is exact.
+        left out pixel by pixel, so that colour + (1 - alpha) * surface colour is exact. [H, W, 4]: four samples of each
+        pixel, so that edges of surfaces between splats are smooth.
     Raises UserError for a placement that flattens its object.
     """
     device = torch.device(device)

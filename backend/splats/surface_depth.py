@@ -10,7 +10,16 @@ import numpy as np
 from backend.splats.cameras import Camera
 from backend.splats.kernels import parallel_kernel, serial_kernel
 
+SUB_SAMPLES = 2  # of a pixel along each side, where edges shall be smooth
 _BAND = 16  # rows of pixels that one core fills at a time
+
+
+def surface_depth_samples(vertices: np.ndarray, faces: np.ndarray, camera: Camera, *, near: float) -> np.ndarray:
+    """The same at 2x2 places of each pixel, the centres of its quarters, row after row: [H, W, 4] float32."""
+    finer = camera.resized(SUB_SAMPLES * camera.width, SUB_SAMPLES * camera.height)
+    depth = surface_depth(vertices, faces, finer, near=near)
+    quarters = depth.reshape(camera.height, SUB_SAMPLES, camera.width, SUB_SAMPLES).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(quarters).reshape(camera.height, camera.width, SUB_SAMPLES**2)
 
 
 def surface_depth(vertices: np.ndarray, faces: np.ndarray, camera: Camera, *, near: float) -> np.ndarray:

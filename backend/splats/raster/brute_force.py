@@ -38,7 +38,7 @@ def rasterization(
     rasterize_mode: str = "classic",
     covars: Tensor | None = None,  # [N, 3, 3]
     camera_model: str = "pinhole",
-    surface_depths: Tensor | None = None,  # [C, H, W]
+    surface_depths: Tensor | None = None,  # [C, H, W] or [C, H, W, S]
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Same arguments and results as `backend.splats.raster.rasterization`, computed and returned in float64."""
     colors = torch.cat([c.double() for c in colors], 1) if isinstance(colors, tuple) else colors.double()
@@ -60,13 +60,18 @@ def rasterization(
         visible = _visible(means2d, blurred, depths, compensated, width, height, near_plane, far_plane, radius_clip)
         kept = torch.nonzero(visible)[:, 0]
         order = kept[torch.argsort(depths[kept], stable=True)]
-        hidden = None
+        hidden: list[Tensor | None] = [None]
         if surface_depths is not None:
-            hidden = depths[order] > surface_depths[camera].double().reshape(-1, 1)
-        picture, alpha = _blend(
-            means2d[order], torch.linalg.inv(blurred[order]), compensated[order], features[order], background,
-            width, height, hidden,
-        )  # fmt: skip
+            samples = surface_depths[camera].double().reshape(width * height, -1)
+            hidden = [depths[order] > sample[:, None] for sample in samples.unbind(1)]
+        blends = [
+            _blend(
+                means2d[order], torch.linalg.inv(blurred[order]), compensated[order], features[order], background,
+                width, height, behind,
+            )
+            for behind in hidden
+        ]  # fmt: skip
+        picture, alpha = (torch.stack(values).mean(0) for values in zip(*blends, strict=True))
         if "ED" in render_mode:
             expected = picture[..., -1:] / alpha[..., None].clamp(min=1e-10)
             picture = torch.cat([picture[..., :-1], expected], -1)

@@ -46,6 +46,7 @@ def rasterization(
     near_plane, far_plane: world units. radius_clip, eps2d: pixels, pixels^2. backgrounds: [C, D].
     surface_depths: [C, H, W] camera z of an opaque surface (infinity where there is none): splats whose centre lies
         behind it are left out pixel by pixel, so that picture + (1 - alpha) * surface colour is exact. No gradients.
+        [C, H, W, 4]: four samples of each pixel, whose blends are averaged; a splat's alpha is the pixel's in each.
     Returns pictures [C, H, W, D] (depth last; "ED" is depth divided by alpha), alphas [C, H, W, 1], and gsplat's info
     dictionary (`packed=False` keys: means2d [C, N, 2] with `.grad`, and `.absgrad` after backward with absgrad=True,
     radii [C, N, 2], depths, conics, width, height, n_cameras, ...) plus "broken", how many splats were left out because

@@ -28,9 +28,9 @@ def warm_up_rasterizer() -> None:
         torch.autograd.grad(pictures.sum(), leaves, allow_unused=True)
     picture = torch.ones((SIZE, SIZE, 3), requires_grad=True)
     l1_ssim_loss(picture, torch.zeros((SIZE, SIZE, 3))).backward()
-    surface = torch.full((1, SIZE, SIZE), 2.5)
     with torch.no_grad():
-        for mode in ("RGB", "RGB+ED", "D"):
+        for mode, samples in itertools.product(("RGB", "RGB+ED", "D"), (1, 4)):
+            surface = torch.full((1, SIZE, SIZE, samples), 2.5)
             rasterization(
                 means, quats, scales, opacities, (sh0, sh_rest), view, intrinsics, SIZE, SIZE,
                 sh_degree=3, render_mode=mode, surface_depths=surface,

@@ -283,6 +283,26 @@ def test_the_blend_stops_at_a_surface() -> None:
         draw(rasterization, {k: t.requires_grad_() for k, t in tensors.items()}, scene, surface_depths=surface)
 
 
+@pytest.mark.parametrize("channels", [None, 6], ids=["colours and depth", "channels in two chunks"])
+def test_four_samples_of_a_surface_are_the_mean_of_four_pictures(channels: int | None) -> None:
+    scene = Scene(300, 50, 40, size=20.0, cameras=2, seed=18)
+    if channels is not None:
+        scene = replace(scene, degree=None, channels=channels)
+    tensors, mode = scene.tensors(), "RGB" if channels else "RGB+ED"
+    surface = 2.0 + 6.0 * torch.rand((2, 40, 50, 4), generator=torch.Generator().manual_seed(5))
+    surface[:, :10] = torch.inf
+    surface[:, 20:30, :, 1:] = torch.inf  # the edge of something before nothing
+    surface[:, 35:] = 0.5  # nearer than every splat
+    picture, alpha, _ = draw(rasterization, tensors, scene, surface_depths=surface, render_mode=mode)
+    exact, exact_alpha, _ = draw(brute_force.rasterization, tensors, scene, surface_depths=surface, render_mode=mode)
+    assert (picture - exact).abs().max() <= PICTURE_ERROR * exact.abs().max()
+    assert (alpha - exact_alpha).abs().max() <= PICTURE_ERROR
+    parts = [draw(rasterization, tensors, scene, surface_depths=surface[..., s], render_mode="RGB") for s in range(4)]
+    mean = torch.stack([part[0] for part in parts]).mean(0)
+    assert (picture[..., : mean.shape[-1]] - mean).abs().max() <= PICTURE_ERROR * exact.abs().max()
+    assert (parts[0][0] - mean).abs().max() > 0.05, "the samples do not differ, so that this shows nothing"
+
+
 def test_colours_do_not_depend_on_how_coefficients_are_handed_over() -> None:
     scene = Scene(60, 30, 20, seed=15)
     tensors = scene.tensors()

@@ -14,6 +14,7 @@ from backend.splats.raster import brute_force
 from backend.splats.rendering import Drawing, SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation
 from backend.splats.spherical_harmonics import sh_colors
+from backend.splats.surface_depth import surface_depth, surface_depth_samples
 from shared_protocol.errors import UserError
 
 
@@ -190,6 +191,27 @@ def test_the_blend_stops_at_a_surface(count: int) -> None:
     assert np.abs(drawn.color.numpy() - draw(*(item(*part) for part in parts)).color.numpy())[:, 20:].max() > 0.05
     whole = truth(parts, camera())
     np.testing.assert_allclose(drawn.color.numpy()[:, :20], whole[0][:, :20], atol=2e-4)
+
+
+def test_a_plane_through_the_middle_of_a_fog_is_as_smooth_as_the_truth() -> None:
+    """The truth: 8x8 places of each pixel on the tilted plane, of which we look at 2x2."""
+    by, side, corner = camera(), 8, 0.4
+    fog = replace(cloud(15, count=400, spread=0.6), opacity_logits=np.full(400, -1.0, np.float32))
+    # a square that is turned, so that its edges and its corner cross pixels everywhere
+    square = np.array([[-2, -2, 0], [corner, -2, 0], [corner, corner, 0], [-2, corner, 0]]) @ rotation(2, 20)[:3, :3]
+    plane = (square @ rotation(0, 35)[:3, :3].T).astype(np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    fine = surface_depth(plane, faces, by.resized(side * by.width, side * by.height), near=0.01)
+    places = fine.reshape(by.height, side, by.width, side).transpose(0, 2, 1, 3).reshape(by.height, by.width, -1)
+    expected = truth([(fog, placed())], by, surface_depths=torch.tensor(places.astype(np.float64))[None])
+    assert 0.1 < np.isfinite(places).mean() < 0.9 and expected[1].mean() > 0.3
+    one = draw(item(fog), by=by, surface_depth=surface_depth(plane, faces, by, near=0.01))
+    four = draw(item(fog), by=by, surface_depth=surface_depth_samples(plane, faces, by, near=0.01))
+
+    def decibels(drawn: Drawing) -> float:
+        return float(-10 * np.log10(np.mean((drawn.color.numpy() - expected[0]) ** 2)))
+
+    assert decibels(four) > 40 and decibels(four) > decibels(one) + 3
 
 
 def test_a_surface_nearer_than_everything_hides_everything() -> None:

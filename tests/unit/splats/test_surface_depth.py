@@ -9,7 +9,7 @@ import pytest
 import trimesh
 
 from backend.splats.cameras import Camera
-from backend.splats.surface_depth import surface_depth
+from backend.splats.surface_depth import surface_depth, surface_depth_samples
 
 AWAY = np.eye(4)
 AWAY[:3, 3] = (0.1, -0.2, 4.0)
@@ -84,3 +84,26 @@ def test_broken_faces_are_left_out() -> None:
     faces = np.array([[0, 1, 2], [0, 2, 3], [0, 1, 4], [1, 1, 1], [0, 1, 1]], np.int32)
     assert np.allclose(surface_depth(corners, faces, PERSPECTIVE, near=0.01), 4.0)
     assert np.isinf(surface_depth(corners, faces[:0], PERSPECTIVE, near=0.01)).all()
+
+
+@both_cameras
+def test_four_samples_of_a_pixel_lie_in_the_middle_of_its_quarters(camera: Camera) -> None:
+    normal, offset = np.array([0.5, -0.4, 1.0]), 4.0
+    corners = np.array([[-9, -9], [9, -9], [9, 9], [-9, 9]], np.float64)
+    seen = np.c_[corners, (offset - corners @ normal[:2])]
+    rotation, translation = camera.camera_from_world[:3, :3], camera.camera_from_world[:3, 3]
+    world = ((seen - translation) @ rotation).astype(np.float32)
+    found = surface_depth_samples(world, SQUARE, camera, near=0.01)
+    assert found.shape == (48, 64, 4)
+    for sample, (down, right) in enumerate([(-0.25, -0.25), (-0.25, 0.25), (0.25, -0.25), (0.25, 0.25)]):
+        origins, directions = rays(replace(camera, cx=camera.cx - right, cy=camera.cy - down))
+        truth = (offset - origins @ normal) / (directions @ normal)
+        assert np.abs(found[..., sample] - truth).max() < 1e-4
+
+
+def test_an_edge_covers_as_many_samples_as_lie_on_its_side() -> None:
+    """The square's left edge runs through the middle of a column's right half."""
+    edge = (20.6 - PERSPECTIVE.cx) / PERSPECTIVE.fx * 4.0 - AWAY[0, 3]
+    corners = np.array([[edge, -9, 0], [9, -9, 0], [9, 9, 0], [edge, 9, 0]], np.float32)
+    found = np.isfinite(surface_depth_samples(corners, SQUARE, PERSPECTIVE, near=0.01)).mean(axis=(0, 2))
+    assert (found[:20] == 0).all() and found[20] == 0.5 and (found[21:] == 1).all()

@@ -29,6 +29,7 @@ DEPTH = CHANNEL + MAX_CHANNELS
 # Gradient of a pair: x, y, conic xx, xy, yy, opacity, |x|, |y|, channels
 GRADIENT_CHANNEL = 8
 PIXELS = TILE_SIZE * TILE_SIZE
+SUB_SAMPLES = 4  # of a pixel's surface depth, where it has more than one
 CHECK_EVERY = 16  # splats between two looks at whether every pixel of the tile is finished
 
 
@@ -58,14 +59,23 @@ def gather_records(order, means2d, depths, ellipses, opacities, channels, first,
 
 
 @functools.cache
-def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
-    """Blends this many channels; with `surface`, a pixel is finished where splats lie behind its surface depth."""
+def forward_kernel(channels: int, samples: int) -> Callable[..., Any]:
+    """Blends this many channels; a pixel is finished where splats lie behind the surface depth of all its samples.
+
+    samples: 0 without a surface, 1, or 4. A splat's alpha is that of the pixel for all of them, so until a sample ends
+    its transmittance is that of the others: one is kept, and a splat counts by the share of samples before which it
+    lies. That is the mean of the samples' own blends.
+    """
+    assert samples in (0, 1, SUB_SAMPLES)
+    surface, many = samples > 0, samples > 1
     two, three, four = channels > 1, channels > 2, channels > 3
     row_length = np.uintp(TILE_SIZE)
     at_column, at_row = np.uintp(PIXELS), np.uintp(2 * PIXELS)
     at_0, at_1, at_2, at_3 = (np.uintp(PIXELS * (3 + c)) for c in range(4))
     at_surface = np.uintp(PIXELS * (3 + channels))
-    scratch_size = PIXELS * (4 + channels if surface else 3 + channels)
+    at_second, at_third, at_fourth = (np.uintp(PIXELS * (3 + channels + sample)) for sample in (1, 2, 3))
+    at_sum = np.uintp(PIXELS * (3 + channels + samples))
+    scratch_size = PIXELS * (3 + channels + samples + many)
 
     @functools.partial(parallel_kernel, chunk=2)
     def forward(  # type: ignore[no-untyped-def]
@@ -76,7 +86,8 @@ def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
             tile_y = tile // tiles_x
             tile_x = tile - tile_y * tiles_x
             rows, columns = min(TILE_SIZE, height - tile_y * TILE_SIZE), min(TILE_SIZE, width - tile_x * TILE_SIZE)
-            # transmittance, negative once the pixel is finished; column; row; the channels' sums
+            # transmittance, negative once the pixel is finished; column; row; the channels' sums; surface depth of
+            # each sample; the weights' sum, which is no longer the transmittance's rest where samples end one by one
             s = np.zeros(scratch_size, np.float32)
             for r in range(TILE_SIZE):
                 for i in range(TILE_SIZE):
@@ -84,7 +95,10 @@ def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
                     drawn = r < rows and i < columns
                     s[k], s[PIXELS + k], s[2 * PIXELS + k] = F(1) if drawn else F(-1), F(i), F(r)
                     if surface and drawn:
-                        s[at_surface + np.uintp(k)] = surface_depths[tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i]
+                        for sample in range(samples):
+                            s[at_surface + np.uintp(sample * PIXELS + k)] = surface_depths[
+                                tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i, sample
+                            ]
             left, top = F(tile_x * TILE_SIZE) + F(0.5), F(tile_y * TILE_SIZE) + F(0.5)
             pair, end = tile_start[tile], tile_start[tile + 1]
             while pair < end:
@@ -103,9 +117,20 @@ def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
                     before = s[k]
                     after = before * (F(1) - alpha)
                     go_on = after > F(TRANSMITTANCE_MIN)
-                    if surface:
+                    if many:
+                        share = F(1 / 4.0) * (
+                            (F(1) if depth <= s[at_surface + k] else F(0))
+                            + (F(1) if depth <= s[at_second + k] else F(0))
+                            + (F(1) if depth <= s[at_third + k] else F(0))
+                            + (F(1) if depth <= s[at_fourth + k] else F(0))
+                        )
+                        go_on = go_on and share > F(0)
+                    elif surface:
                         go_on = go_on and depth <= s[at_surface + k]
                     weight = alpha * before if go_on else F(0)
+                    if many:
+                        weight *= share
+                        s[at_sum + k] += weight
                     s[k] = after if go_on else -abs(before)
                     s[at_0 + k] += weight * c0
                     if two:
@@ -125,7 +150,7 @@ def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
             for r in range(rows):
                 for i in range(columns):
                     row, column, k = tile_y * TILE_SIZE + r, tile_x * TILE_SIZE + i, r * TILE_SIZE + i
-                    through = abs(s[k])
+                    through = F(1) - s[at_sum + np.uintp(k)] if many else abs(s[k])
                     transmittance[row, column] = through
                     for c in range(channels):
                         picture[row, column, c] = s[(3 + c) * PIXELS + k] + through * background[c]
@@ -135,7 +160,7 @@ def forward_kernel(channels: int, surface: bool) -> Callable[..., Any]:
 
 @functools.cache
 def backward_kernel(channels: int, absolute: bool) -> Callable[..., Any]:
-    """The gradients of `forward_kernel(channels, False)`; `absolute` adds sums of absolute screen gradients."""
+    """The gradients of `forward_kernel(channels, 0)`; `absolute` adds sums of absolute screen gradients."""
     two, three, four = channels > 1, channels > 2, channels > 3
     row_length = np.uintp(TILE_SIZE)
     at_column, at_row, at_rest = np.uintp(PIXELS), np.uintp(2 * PIXELS), np.uintp(3 * PIXELS)

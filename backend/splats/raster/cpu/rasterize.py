@@ -127,7 +127,7 @@ class Blend(torch.autograd.Function):
         options: Options,
         absgrad: np.ndarray | None,  # [C, N, 2], filled by backward
         depths: np.ndarray,  # [C, N]
-        surfaces: np.ndarray | None,  # [C, H, W]; not differentiable
+        surfaces: np.ndarray | None,  # [C, H, W, S]; not differentiable
     ) -> tuple[Tensor, Tensor]:
         if surfaces is not None and any(ctx.needs_input_grad):
             raise ValueError("pictures that end at a surface have no gradients here")
@@ -148,8 +148,9 @@ class Blend(torch.autograd.Function):
                 )  # fmt: skip
                 picture = pictures[camera] if count == depth else np.empty((height, width, count), np.float32)
                 chunk = _Chunk(camera, first, records, picture, through[camera], last_pair)
-                surface = through[camera] if surfaces is None else surfaces[camera]  # not read when there is none
-                forward_kernel(count, surfaces is not None)(
+                # not read when there is none
+                surface = through[camera, ..., None] if surfaces is None else surfaces[camera]
+                forward_kernel(count, 0 if surfaces is None else surface.shape[2])(
                     width, height, tiles.tiles_x, tiles.tiles_y, tiles.tile_start, tiles.rank_of_pair,
                     tiles.rows_of_pair, records, backgrounds[camera, chunk.channels], surface, picture, through[camera],
                     last_pair,
@@ -250,7 +251,7 @@ def rasterization(
     pictures, alphas = Blend.apply(
         means2d, conics, effective, channels, ellipses.numpy(), tile_lists, background, options,
         None if absolute is None else absolute.numpy(), distances,
-        None if surface_depths is None else _array(surface_depths),
+        None if surface_depths is None else _array(surface_depths).reshape(len(cameras), height, width, -1),
     )  # fmt: skip
     if "ED" in render_mode:
         pictures = torch.cat([pictures[..., :-1], pictures[..., -1:] / alphas.clamp(min=1e-10)], -1)
