@@ -20,6 +20,7 @@ from .replies import (
     Done,
     DownloadChunk,
     DownloadOpened,
+    FiguresOfViews,
     JobAccepted,
     JobChanged,
     JobList,
@@ -27,6 +28,7 @@ from .replies import (
     JobProgress,
     Joined,
     MeshData,
+    PhotoData,
     Picture,
     Preview,
     Splats,
@@ -45,6 +47,7 @@ from .requests import (
     DeleteAsset,
     ExportFile,
     FetchMesh,
+    FetchPhoto,
     FetchSplats,
     FinishCapture,
     GetJob,
@@ -55,10 +58,12 @@ from .requests import (
     ImportUpload,
     JoinBulk,
     ListAssets,
+    ListFigures,
     ListJobs,
     ListMethods,
     ListVersions,
     ListViews,
+    MeasureViews,
     OpenDownload,
     OpenUpload,
     PauseJob,
@@ -82,6 +87,9 @@ Request = (
     | AllowFolder
     | Train
     | RunMethod
+    | MeasureViews
+    | ListFigures
+    | FetchPhoto
     | ListJobs
     | GetJob
     | PauseJob
@@ -112,7 +120,7 @@ Request = (
     | CloseDownload
 )
 Event = JobChanged | JobProgress | JobNote | AssetChanged | AssetRemoved
-Frame = Splats | Preview | Picture | MeshData
+Frame = Splats | Preview | Picture | MeshData | PhotoData
 Answer = (
     Failed
     | Done
@@ -125,6 +133,7 @@ Answer = (
     | AssetList
     | VersionList
     | CaptureViews
+    | FiguresOfViews
     | Superseded
     | UploadOpened
     | ChunkTaken

@@ -25,7 +25,9 @@ from .messages import (
     Done,
     Event,
     FetchMesh,
+    FetchPhoto,
     FetchSplats,
+    FiguresOfViews,
     GetJob,
     HoldVersions,
     ImportFile,
@@ -34,12 +36,15 @@ from .messages import (
     JobChanged,
     JobList,
     ListAssets,
+    ListFigures,
     ListJobs,
     ListMethods,
     ListVersions,
     ListViews,
+    MeasureViews,
     MeshData,
     PauseJob,
+    PhotoData,
     Picture,
     PoseMesh,
     Preview,
@@ -62,6 +67,7 @@ from .things import (
     FileFormat,
     FolderCapture,
     JobState,
+    MeasuredView,
     Message,
     MethodInfo,
     UploadedCapture,
@@ -220,6 +226,29 @@ class Backend:
         """What a finished job of the category "meshing" made."""
         return self.request(FetchMesh(job=job), MeshData, FILE_S)
 
+    def measure_views(self, asset: str, version: str = "", capture: Path | str | None = None, **sending: Any) -> Job:
+        """Compares a version with every photo of a capture; None = the one that it was trained on, or measured with.
+
+        sending: on_progress and stop, as in `train`.
+        """
+        where = None if capture is None else self._reached_capture(Path(capture).absolute(), **sending)
+        request = MeasureViews(asset=asset, version=version, capture=where)
+        return Job(self, self.request(request, JobAccepted).job.job)
+
+    def figures(self, asset: str, version: str = "") -> tuple[MeasuredView, ...]:
+        """How well each view of a version looks, by name; none when nobody has measured it."""
+        found: list[MeasuredView] = []
+        while True:
+            page = self.request(ListFigures(asset=asset, version=version, first=len(found)), FiguresOfViews)
+            found += page.views
+            if not page.views or len(found) >= page.total:
+                return tuple(found)
+
+    def photo(self, asset: str, view: str, version: str = "", *, longer_side: int = 1600) -> PhotoData:
+        """The photo of a measured view as the splats were compared with it, and the camera that sees the same."""
+        request = FetchPhoto(asset=asset, version=version, view=view, longer_side=longer_side)
+        return self.request(request, PhotoData, FILE_S)
+
     def views(
         self, capture: Path | str, *, on_progress: Progress | None = None, stop: Stop | None = None
     ) -> tuple[CapturedView, ...]:
@@ -233,7 +262,7 @@ class Backend:
                 return tuple(found)
 
     def _reached_capture(
-        self, folder: Path, on_progress: Progress | None, stop: Stop | None
+        self, folder: Path, on_progress: Progress | None = None, stop: Stop | None = None
     ) -> FolderCapture | UploadedCapture:
         if self.is_local:
             self.request(AllowFolder(path=str(folder)), Done)

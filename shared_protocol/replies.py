@@ -11,15 +11,18 @@ from .things import (
     Array,
     AssetInfo,
     CapturedView,
+    Color,
     Count,
     Identifier,
     JobState,
+    MeasuredView,
     Message,
     MethodInfo,
     Name,
     Sha256,
     Suffix,
     VersionInfo,
+    ViewCamera,
 )
 
 # ---- answers
@@ -76,6 +79,11 @@ class VersionList(Message, frozen=True):
 class CaptureViews(Message, frozen=True):
     views: tuple[CapturedView, ...]  # at most VIEWS_A_PAGE, by name
     total: Count  # of the capture
+
+
+class FiguresOfViews(Message, frozen=True):
+    views: tuple[MeasuredView, ...]  # at most VIEWS_A_PAGE, by name; none = nobody has measured this version
+    total: Count  # that were measured
 
 
 class Superseded(Message, frozen=True):
@@ -152,6 +160,14 @@ class MeshData(Message, frozen=True):
     vertices: Array  # [V, 3] float32
     faces: Array  # [F, 3] int32, counter-clockwise seen from outside
     colors: Array  # [V, 3] uint8 sRGB
+
+
+class PhotoData(Message, frozen=True):
+    """A photo, without the bend of its lens, on the background that splats are compared on."""
+
+    color: Array  # [H, W, 4] uint8 sRGB; alpha 0 = the photo's mask says that this pixel does not count
+    camera: ViewCamera  # which sees exactly this, in the capture's frame; `near` as it was measured
+    background: Color  # behind splats, and behind photos with transparency
 
 
 # ---- events

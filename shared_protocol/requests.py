@@ -87,6 +87,32 @@ class RunMethod(Message, frozen=True):
         _check_mesh(self.vertices, self.faces)
 
 
+class MeasureViews(Message, frozen=True):
+    """Compares a version with every photo of a capture, as a job of the category "evaluation"."""
+
+    asset: Identifier
+    version: Identifier = ""
+    capture: FolderCapture | UploadedCapture | None = None  # None = that of the last figures, or of the training
+    name: Name = ""  # of the job
+
+
+class ListFigures(Message, frozen=True):
+    """How well each measured view of a version looks, a page at a time."""
+
+    asset: Identifier
+    version: Identifier = ""
+    first: Count = 0  # how many views were had before
+
+
+class FetchPhoto(Message, frozen=True):
+    """The photo of a measured view, as it was compared but at another size."""
+
+    asset: Identifier
+    view: Annotated[str, msgspec.Meta(max_length=4096)]  # a `MeasuredView.name`
+    version: Identifier = ""
+    longer_side: Side = 1600  # pixels at most; a photo is never made larger
+
+
 class ListJobs(Message, frozen=True):
     pass
 

@@ -28,10 +28,12 @@ Matrix = tuple[
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 Bounds = tuple[float, float, float, float, float, float]  # lowest x, y, z, then highest
 Direction = tuple[float, float, float]
+Color = tuple[float, float, float]  # sRGB 0..1
 SettingValue = bool | int | float | str | None
 Quality = Literal["draft", "normal", "high"]
 JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
 ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
+READING = frozenset({"meshing", "evaluation"})  # categories of jobs that make no version of their asset
 PixelType = Literal["uint8", "float16", "float32"]
 FileFormat = Literal["ply", "safetensors"]
 Suffix = Annotated[str, msgspec.Meta(pattern=r"\A\.[0-9a-z]{1,20}\Z")]  # of a file's name
@@ -64,7 +66,7 @@ class JobState(Part, frozen=True):
     method: Identifier
     status: JobStatus
     category: Name = "training"  # of the method
-    asset: Identifier = ""  # what it writes, or for "meshing" reads; the head follows a training while it runs
+    asset: Identifier = ""  # what it writes, or (READING) only reads; the head follows a training while it runs
     version: Identifier = ""  # that it made; "" = none yet, or it makes none
     stage: str = ""
     step: int = 0
@@ -155,6 +157,15 @@ class CapturedView(Part, frozen=True):
     path: PathText  # of the photo, on the backend's machine
     camera: ViewCamera  # the pinhole part, on the photo's full pixel grid
     distorted: bool = False  # the photo is not quite what the pinhole camera sees
+    held_out: bool = False  # never trained on
+
+
+class MeasuredView(Part, frozen=True):
+    """How much a version's splats, seen by the camera that took a photo, look like that photo."""
+
+    name: Annotated[str, msgspec.Meta(max_length=4096)]  # as in `CapturedView`
+    psnr: float  # dB; higher is better
+    ssim: float  # at most 1; higher is better
     held_out: bool = False  # never trained on
 
 

@@ -15,11 +15,13 @@ from backend.jobs.fatal import fatal_reason
 from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
 from backend.jobs.listed_views import list_views
 from backend.jobs.live import LiveAssets
+from backend.jobs.measuring import MeasureJobs
 from backend.jobs.method_jobs import MethodJobs
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
 from backend.jobs.splat_files import read_splat_file, write_splat_file
 from backend.jobs.train_job import TrainJobs
+from backend.jobs.work import Work
 from backend.methods import registry
 from backend.splats.cloud import SplatCloud
 from backend.store.assets import AssetStore
@@ -36,7 +38,11 @@ from shared_protocol.messages import (
     CaptureViews,
     Catalog,
     Event,
+    FetchPhoto,
+    FiguresOfViews,
+    MeasureViews,
     MeshData,
+    PhotoData,
     Picture,
     PoseMesh,
     Preview,
@@ -85,7 +91,9 @@ class Desk:
             on_asset_removed=self._asset_removed,
         )
         self._methods = MethodJobs(self._workspace, self.device, on_asset=self._asset_changed)
-        works = WorkByCategory({category: self._methods for category in LONG | QUICK} | {"training": self._training})
+        self._measuring = MeasureJobs(self._workspace, self.device, on_asset=self._asset_changed)
+        others: dict[str, Work] = {"training": self._training, "evaluation": self._measuring}
+        works = WorkByCategory({category: self._methods for category in LONG | QUICK} | others)
         self._queue = JobLanes(self._workspace, works, self._lane, tell=on_event, on_fatal=self._break)
         self._queue.start()
 
@@ -134,6 +142,18 @@ class Desk:
         except UserError:
             self._methods.discard(card)
             raise
+
+    def measure(self, wish: MeasureViews) -> JobState:
+        """Compares a version with every photo of a capture; the figures stay with the version."""
+        return self._queue.submit(self._measuring.accept(wish))
+
+    def figures(self, asset: str, version: str, first: int) -> FiguresOfViews:
+        """How well the measured views of a version look, from the `first` on."""
+        return self._measuring.figures(asset, version, first)
+
+    def photo(self, wish: FetchPhoto) -> PhotoData:
+        """The photo of a measured view, and the camera that sees what it shows."""
+        return self._measuring.photo(wish)
 
     def mesh(self, job: str) -> MeshData:
         """What a job of the category "meshing" made."""

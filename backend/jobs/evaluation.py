@@ -35,17 +35,22 @@ def evaluate(
     Pixels that a photo's weight rules out do not count.
     """
     renderer = CloudRenderer(cloud, device, antialiased=antialiased)
-    figures = []
+    figures: list[ViewFigures] = []
     for photo in photos:
-        behind = background if photo.alpha is None else WHITE
-        rendered = renderer.draw(photo.camera, near=near).on(behind)
-        truth = target(photo, behind).to(rendered.device)
-        weight = None if photo.weight is None else torch.tensor(photo.weight, device=rendered.device) / 255
-        dissimilarity = l1_ssim_loss(rendered, truth, ssim_weight=1.0, weight=weight)
-        figures.append(ViewFigures(photo.name, float(psnr(rendered, truth, weight)), 1.0 - float(dissimilarity)))
+        figures.append(compared(renderer, photo, near=near, background=background))
         if on_progress is not None:
             on_progress(len(figures), len(photos))
     return tuple(figures)
+
+
+def compared(renderer: CloudRenderer, photo: Photo, *, near: float, background: Color) -> ViewFigures:
+    """One photo's, as `evaluate` has them."""
+    behind = background if photo.alpha is None else WHITE
+    rendered = renderer.draw(photo.camera, near=near).on(behind)
+    truth = target(photo, behind).to(rendered.device)
+    weight = None if photo.weight is None else torch.tensor(photo.weight, device=rendered.device) / 255
+    dissimilarity = l1_ssim_loss(rendered, truth, ssim_weight=1.0, weight=weight)
+    return ViewFigures(photo.name, float(psnr(rendered, truth, weight)), 1.0 - float(dissimilarity))
 
 
 def mean_figures(figures: Sequence[ViewFigures]) -> tuple[float | None, float | None]:

@@ -14,9 +14,9 @@ from backend.store.cards import JobCard
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Event
-from shared_protocol.things import JobState
+from shared_protocol.things import READING, JobState
 
-LONG = frozenset({"training", "meshing"})
+LONG = frozenset({"training", "meshing", "evaluation"})
 QUICK = frozenset({"editing", "rigging"})
 
 
@@ -93,9 +93,9 @@ class JobLanes:
         return next(filter(None, (queue.running_on(asset) for queue in self._queues)), "")
 
     def writing(self, asset: str) -> str:
-        """The job that will still make a version of this asset; "" = none. A mesh only reads its splats."""
+        """The job that will still make a version of this asset; "" = none."""
         job = self.running_on(asset)
-        return job if job and self.state(job).category != "meshing" else ""
+        return job if job and self.state(job).category not in READING else ""
 
     def pause(self, job: str) -> JobState:
         return self._queue_of(job).pause(job)

@@ -49,7 +49,7 @@ def meshed_part(cloud: SplatCloud, cameras: Sequence[Camera]) -> np.ndarray:
 
 def _cameras(workspace: Workspace, wish: Train, note: Callable[[str], object]) -> tuple[Camera, ...]:
     try:
-        capture = load_capture(capture_folder(wish, CaptureStore(workspace)))
+        capture = load_capture(capture_folder(wish.capture, CaptureStore(workspace)))
     except UserError as error:
         note(f"The capture cannot be read ({error.message}), so views are chosen around the splats.")
         return ()

@@ -109,8 +109,7 @@ class MethodJobs:
                 leftover.unlink()
         for version in self._assets.versions(card.asset):
             if version.job == card.id:
-                self._workspace.drop(version)
-                self._assets.payload_path(version).unlink(missing_ok=True)
+                self._assets.remove(version)
 
     def _edit(
         self,

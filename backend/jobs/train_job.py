@@ -13,6 +13,7 @@ import msgspec
 from backend.captures import Capture
 from backend.jobs.device import DeviceKind
 from backend.jobs.live import LiveAssets
+from backend.jobs.report import TrainReport
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.training import DEFAULT_METHOD, TrainRequest, check_training, run_training
 from backend.jobs.training_folder import TrainingFolder
@@ -23,12 +24,13 @@ from backend.splats.representation import Representation
 from backend.store.assets import AssetStore
 from backend.store.captures import CaptureStore
 from backend.store.cards import AssetCard, JobCard, new_id
+from backend.store.figures import FiguresStore, Terms, VersionFigures
 from backend.store.workspace import Workspace
 from backend.training.inputs import TrainingResult
 from backend.training.settings import TrainingSettings
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Train
-from shared_protocol.things import FolderCapture, UploadedCapture
+from shared_protocol.things import FolderCapture, MeasuredView, UploadedCapture
 
 
 class TrainJobs:
@@ -88,6 +90,7 @@ class TrainJobs:
         if report.psnr is not None and report.ssim is not None:
             figures |= {"psnr": report.psnr, "ssim": report.ssim}
         version = _version_of(card, report.steps)
+        FiguresStore(self._workspace).keep(self._assets.version(card.asset, version), _measured(wish, report))
         return Ending(report.finished, report.steps, int(str(report.plan["steps"])), figures, version)
 
     def show(self, card: JobCard, live: Representation) -> None:
@@ -107,8 +110,7 @@ class TrainJobs:
                 leftover.unlink()
         for version in self._assets.versions(card.asset):
             if version.job == card.id:
-                self._workspace.drop(version)
-                self._assets.payload_path(version).unlink(missing_ok=True)
+                self._assets.remove(version)
         known = self._workspace.catalogue.find(AssetCard, card.asset)
         if known is not None and known.job == card.id and not self._assets.versions(card.asset):
             self._assets.discard(card.asset)
@@ -144,16 +146,28 @@ class TrainJobs:
         )
 
     def _capture_folder(self, wish: Train) -> Path:
-        return capture_folder(wish, self._captures)
+        return capture_folder(wish.capture, self._captures)
 
 
-def capture_folder(wish: Train, captures: CaptureStore) -> Path:
-    """Where the capture is. Raises UserError when one that was uploaded is not here."""
-    match wish.capture:
+def capture_folder(capture: FolderCapture | UploadedCapture, captures: CaptureStore) -> Path:
+    """Where it is. Raises UserError when one that was uploaded is not here."""
+    match capture:
         case FolderCapture(path=path):
             return Path(path)
         case UploadedCapture(id=identifier):
             return captures.folder(identifier)
+
+
+def _measured(wish: Train, report: TrainReport) -> VersionFigures:
+    """The held-out views, as the training has compared them at its end."""
+    terms = Terms(
+        max_pixels=int(str(report.plan["max_pixels"])),
+        masks=report.masks,
+        background=report.background,
+        near_plane=float(str(report.settings["near_plane"])),
+    )
+    views = tuple(MeasuredView(name=v.name, psnr=v.psnr, ssim=v.ssim, held_out=True) for v in report.views)
+    return VersionFigures(capture=wish.capture, terms=terms, views=views)
 
 
 def _version_of(card: JobCard, steps: int) -> str:

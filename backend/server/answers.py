@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -25,10 +25,12 @@ from shared_protocol.messages import (
     JobAccepted,
     JobList,
     ListAssets,
+    ListFigures,
     ListJobs,
     ListMethods,
     ListVersions,
     ListViews,
+    MeasureViews,
     PauseJob,
     PoseMesh,
     RenameAsset,
@@ -56,7 +58,8 @@ QuickRequest = (
     | DeleteAsset
     | HoldVersions
 )
-FileRequest = ImportFile | ImportUpload | ExportFile | ListViews
+Wish = TypeVar("Wish", Train, MeasureViews)
+FileRequest = ImportFile | ImportUpload | ExportFile | ListViews | MeasureViews | ListFigures
 
 
 class Answers:
@@ -118,6 +121,10 @@ class Answers:
             case ListViews(capture=capture):
                 folder = self._folders.check(capture.path) if isinstance(capture, FolderCapture) else capture.id
                 return self._desk.views(folder, request.first)
+            case ListFigures():
+                return self._desk.figures(request.asset, request.version, request.first)
+            case MeasureViews():
+                return JobAccepted(job=self._desk.measure(self._with_checked_path(request)))
             case _:
                 assert_never(request)
 
@@ -136,7 +143,7 @@ class Answers:
             named.unlink(missing_ok=True)
             source.unlink(missing_ok=True)  # the asset has its own copy
 
-    def _with_checked_path(self, request: Train) -> Train:
+    def _with_checked_path(self, request: Wish) -> Wish:
         if not isinstance(request.capture, FolderCapture):
             return request
         path = self._folders.check(request.capture.path)

@@ -41,6 +41,7 @@ from shared_protocol.messages import (
     ExportFile,
     Failed,
     FetchMesh,
+    FetchPhoto,
     FetchSplats,
     FinishCapture,
     GrantFrames,
@@ -50,10 +51,13 @@ from shared_protocol.messages import (
     JobChanged,
     JoinBulk,
     Joined,
+    ListFigures,
     ListViews,
+    MeasureViews,
     MeshData,
     OpenDownload,
     OpenUpload,
+    PhotoData,
     Render,
     Splats,
     UploadChunk,
@@ -65,7 +69,7 @@ from shared_protocol.things import Message
 
 log = logging.getLogger(__name__)
 
-ThreadRequest = QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats | FetchMesh
+ThreadRequest = QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats | FetchMesh | FetchPhoto
 
 _MOST_UNANSWERED = 256
 _MOST_CHUNKS = 2 * WINDOW  # in work for one client; each is as large as a chunk
@@ -256,6 +260,8 @@ class Conversation:
                 self._frames.put(session, f"splats {message.asset} {message.version}", id, outcome)
             elif isinstance(outcome, MeshData) and isinstance(message, FetchMesh):
                 self._frames.put(session, f"mesh {message.job}", id, outcome)
+            elif isinstance(outcome, PhotoData) and isinstance(message, FetchPhoto):
+                self._frames.put(session, f"photo {message.asset} {message.version} {message.view}", id, outcome)
             else:
                 self._say(session, id, outcome)
 
@@ -267,9 +273,11 @@ class Conversation:
                 return self._threads.slow, lambda: self._desk.bake(message.asset, message.version)
             case FetchMesh():
                 return self._threads.slow, lambda: self._desk.mesh(message.job)
+            case FetchPhoto():
+                return self._threads.slow, lambda: self._desk.photo(message)
             case OpenDownload():
                 return self._threads.slow, lambda: self._transfers.open_download(session.id, message)
-            case ImportFile() | ImportUpload() | ExportFile() | ListViews():
+            case ImportFile() | ImportUpload() | ExportFile() | ListViews() | MeasureViews() | ListFigures():
                 return self._threads.slow, lambda: self._answers.about_files(message)
             case (
                 OpenUpload()

@@ -12,6 +12,7 @@ from backend.splats.bounds import robust_bounds
 from backend.splats.cloud import SplatCloud
 from backend.store.cards import AssetCard, VersionCard, new_id
 from backend.store.delta import SplatDelta
+from backend.store.figures import FiguresStore
 from backend.store.payload import (
     Arrays,
     arrays_to_cloud,
@@ -165,6 +166,12 @@ class AssetStore:
             if delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in arrays.values()):
                 card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
         return self._write(card, _with_binding(arrays, binding))
+
+    def remove(self, card: VersionCard) -> None:
+        """With all that is kept about it. Nobody may be based on it."""
+        self._workspace.drop(card)
+        self.payload_path(card).unlink(missing_ok=True)
+        FiguresStore(self._workspace).forget(card)
 
     def binding(self, card: VersionCard) -> Arrays | None:
         """What the version's splats are bound to, as it was stored; None = to nothing.

@@ -41,8 +41,7 @@ def collect(workspace: Workspace, *, dry_run: bool = False, now: float | None = 
     for asset, version in _unreachable_versions(workspace, now):
         found.append(Garbage(f"a version of {asset.name} ({version.label or version.id})", version.bytes))
         if not dry_run:
-            workspace.drop(version)
-            AssetStore(workspace).payload_path(version).unlink(missing_ok=True)
+            AssetStore(workspace).remove(version)
     for asset in _empty_assets(workspace, now, {version.id for _, version in _unreachable_versions(workspace, now)}):
         if not dry_run:
             workspace.drop(asset)

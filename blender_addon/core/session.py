@@ -35,8 +35,8 @@ class JobView(msgspec.Struct, frozen=True):
         return self.state.status in things.ENDED
 
     def writes(self, asset: str) -> bool:
-        """A meshing job only reads its asset."""
-        return self.state.asset == asset and self.state.category != "meshing"
+        """Some jobs only read their asset."""
+        return self.state.asset == asset and self.state.category not in things.READING
 
     def is_granted(self, status: things.JobStatus) -> bool:
         """Whether in that state nothing of the wish is left to be done."""

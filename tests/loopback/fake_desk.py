@@ -21,9 +21,13 @@ from shared_protocol.messages import (
     CaptureViews,
     Catalog,
     Event,
+    FetchPhoto,
+    FiguresOfViews,
     JobChanged,
     JobProgress,
+    MeasureViews,
     MeshData,
+    PhotoData,
     Picture,
     PoseMesh,
     Preview,
@@ -39,6 +43,7 @@ from shared_protocol.things import (
     AssetInfo,
     CapturedView,
     JobState,
+    MeasuredView,
     MethodInfo,
     VersionInfo,
     ViewCamera,
@@ -51,6 +56,9 @@ METHOD = MethodInfo(
     help="Counts.",
     settings=(Setting(name="pace", kind="number", label="Pace", help="Steps a second.", default=100.0),),
 )
+
+
+CAMERA = ViewCamera(camera_from_world=IDENTITY, fx=9, fy=9, cx=4, cy=2, width=8, height=4)
 
 
 def made_splats(count: int, value: float = 0.5) -> Splats:
@@ -74,6 +82,7 @@ class FakeDesk:
         self.held: threading.Event | None = None  # while it is clear, pictures wait for it
         self.drawn: list[Render] = []
         self.trained: list[Train] = []
+        self.measured: list[MeasureViews] = []
         self.posed: dict[str, PoseMesh] = {}
         self.held_versions: dict[tuple[str, str], tuple[str, ...]] = {}
         self.closed = False
@@ -123,6 +132,25 @@ class FakeDesk:
             asset=asset.asset, category="editing", version="v2",
         )  # fmt: skip
         return self._tell(state)
+
+    def measure(self, request: MeasureViews) -> JobState:
+        asset = self._asset(request.asset)
+        self.measured.append(request)
+        state = JobState(
+            job=f"job-{next(self._numbers)}", name=request.name, method="evaluation", status="finished",
+            asset=asset.asset, category="evaluation",
+        )  # fmt: skip
+        return self._tell(state)
+
+    def figures(self, asset: str, version: str, first: int) -> FiguresOfViews:
+        self._asset(asset)
+        views = [MeasuredView(name=f"{number}.png", psnr=20.0 + number, ssim=0.5) for number in (1, 2, 3)]
+        return FiguresOfViews(views=tuple(views[first : first + 2]), total=3)
+
+    def photo(self, request: FetchPhoto) -> PhotoData:
+        self._asset(request.asset)
+        color = np.full((4, min(request.longer_side, 8), 4), 200, np.uint8)
+        return PhotoData(color=color, camera=CAMERA, background=(0.0, 0.5, 1.0))
 
     def mesh(self, job: str) -> MeshData:
         if self.job(job).status != "finished":
@@ -254,9 +282,8 @@ class FakeDesk:
         return id in self._captures
 
     def views(self, capture: Path | str, first: int) -> CaptureViews:
-        camera = ViewCamera(camera_from_world=IDENTITY, fx=9, fy=9, cx=4, cy=2, width=8, height=4)
         views = [
-            CapturedView(name=f"{number}.png", path=f"{capture}/{number}.png", camera=camera) for number in (1, 2, 3)
+            CapturedView(name=f"{number}.png", path=f"{capture}/{number}.png", camera=CAMERA) for number in (1, 2, 3)
         ]
         return CaptureViews(views=tuple(views[first : first + 2]), total=3)
 

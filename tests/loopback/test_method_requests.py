@@ -11,7 +11,7 @@ import pytest
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Render, RunMethod
 from shared_protocol.remote import Backend
-from shared_protocol.things import IDENTITY, Message, SceneObject
+from shared_protocol.things import IDENTITY, FolderCapture, Message, SceneObject
 
 from .conftest import Serving
 from .test_conversation import view
@@ -73,6 +73,18 @@ def test_all_views_of_a_capture_come_page_by_page(backend: Backend, tmp_path: Pa
     folder = tmp_path / "photos"
     folder.mkdir()
     assert [found.name for found in backend.views(folder)] == ["1.png", "2.png", "3.png"]
+
+
+def test_views_are_measured_and_their_figures_and_photos_come(
+    backend: Backend, serving: Serving, asset: str, tmp_path: Path
+) -> None:
+    assert backend.measure_views(asset, "v1", tmp_path).wait(10).category == "evaluation"
+    assert serving.desk.measured[-1].capture == FolderCapture(path=str(tmp_path))
+    assert [view.name for view in backend.figures(asset)] == ["1.png", "2.png", "3.png"]
+    photos = [backend.photo(asset, "1.png", longer_side=size) for size in (4, 5, 6, 8)]  # more than there is credit for
+    assert [photo.color.shape for photo in photos] == [(4, size, 4) for size in (4, 5, 6, 8)]
+    with pytest.raises(UserError, match="no asset"):
+        backend.photo("asset-99", "1.png")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from shared_protocol.messages import (
     JobAccepted,
     ListJobs,
     ListViews,
+    MeasureViews,
     Train,
 )
 from shared_protocol.remote import Backend
@@ -333,6 +334,7 @@ def test_no_request_reads_or_writes_through_a_link_that_leads_out(
             ImportFile(path=str(path)),
             ExportFile(asset=asset.asset, version="v1", path=str(path)),
             ListViews(capture=FolderCapture(path=str(path))),
+            MeasureViews(asset=asset.asset, capture=FolderCapture(path=str(path))),
         ):
             with pytest.raises(UserError) as raised:
                 backend.request(request, Done)

@@ -69,15 +69,17 @@ def test_every_category_of_methods_has_a_lane() -> None:
 
 def test_quick_jobs_pass_a_long_one_and_long_ones_wait(lanes: JobLanes, work: AskingWork) -> None:
     work.plays["training"] = steps_until_told
-    for number, category in enumerate(("training", "meshing", "editing", "rigging")):
+    for number, category in enumerate(("training", "meshing", "editing", "rigging", "evaluation")):
         lanes.submit(card(number, category))
     wait_for(lambda: ended(lanes, 2) and ended(lanes, 3))
-    assert [lanes.state(f"job{n}").status for n in (0, 1)] == ["running", "queued"]
-    assert [state.job for state in lanes.states()] == ["job0", "job1", "job2", "job3"]
+    assert [lanes.state(f"job{n}").status for n in (0, 1, 4)] == ["running", "queued", "queued"]
+    assert [state.job for state in lanes.states()] == ["job0", "job1", "job2", "job3", "job4"]
     assert not lanes.is_idle and lanes.step_age() is not None
-    assert lanes.writing("asset0") == "job0" and lanes.writing("asset1") == "" != lanes.running_on("asset1")
+    assert lanes.writing("asset0") == "job0"
+    for asset in ("asset1", "asset4"):
+        assert lanes.writing(asset) == "" != lanes.running_on(asset)
     lanes.cancel("job0", keep=False)
-    wait_for(lambda: ended(lanes, 1) and lanes.is_idle)
+    wait_for(lambda: ended(lanes, 1) and ended(lanes, 4) and lanes.is_idle)
     assert lanes.running_on("asset1") == "" and lanes.step_age() is None
 
 
