@@ -117,6 +117,7 @@ def forward_kernel(channels: int, samples: int) -> Callable[..., Any]:
                     before = s[k]
                     after = before * (F(1) - alpha)
                     go_on = after > F(TRANSMITTANCE_MIN)
+                    share = F(1)
                     if many:
                         share = F(1 / 4.0) * (
                             (F(1) if depth <= s[at_surface + k] else F(0))
