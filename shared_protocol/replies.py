@@ -149,7 +149,8 @@ class Preview(Message, frozen=True):
 
 class Picture(Message, frozen=True):
     color: Array  # [H, W, 4] premultiplied
-    depth: Array | None = None  # [H, W] float32; 0 where nothing is
+    depth: Array | None = None  # [H, W] float32, mean distance along z; 0 where nothing is
+    spread: Array | None = None  # [H, W] float32, standard deviation of that distance
     step: int = 0  # of the running job that was drawn; 0 = none
     seconds: float = 0.0  # that the rasterizer took
 

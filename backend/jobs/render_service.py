@@ -87,11 +87,12 @@ class RenderService:
             appearance=request.appearance,
             antialiased=request.antialiased,
             depth=request.depth,
+            spread=request.spread,
             surface_depth=_surface(request, camera),
         )
         color = _packed(drawing, request.pixels)
-        depth = None if drawing.depth is None else _own(drawing.depth)
-        return Picture(color=color, depth=depth, seconds=time.perf_counter() - start)
+        depth, spread = (None if values is None else _own(values) for values in (drawing.depth, drawing.spread))
+        return Picture(color=color, depth=depth, spread=spread, seconds=time.perf_counter() - start)
 
     def forget(self, asset: str) -> None:
         """The asset was removed."""

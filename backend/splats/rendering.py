@@ -30,6 +30,7 @@ class Drawing:
     color: Tensor  # [H, W, 3] sRGB 0..1, premultiplied by alpha
     alpha: Tensor  # [H, W] 0..1
     depth: Tensor | None  # [H, W] mean distance along the viewing axis in world units; 0 where alpha is 0
+    spread: Tensor | None = None  # [H, W] standard deviation of that distance, 0 where alpha is 0
 
     def on(self, background: tuple[float, float, float]) -> Tensor:
         """The picture on a background colour, [H, W, 3] 0..1."""
@@ -80,12 +81,14 @@ def draw_scene(
     appearance: int = NEUTRAL,
     antialiased: bool = False,
     depth: bool = False,
+    spread: bool = False,
     surface_depth: np.ndarray | None = None,
 ) -> Drawing:
     """Draws all objects together, their splats sorted as if they were one cloud.
 
     antialiased: also for representations that do not ask for it themselves.
     near, far: splats whose centre lies nearer or farther along the viewing axis, in world units, are not drawn.
+    spread: also how far the splats of each pixel lie from their mean depth.
     surface_depth: [H, W] world units along the viewing axis, infinity where there is no surface: splats behind it are
         left out pixel by pixel, so that colour + (1 - alpha) * surface colour is exact. [H, W, 4]: four samples of each
         pixel, so that edges of surfaces between splats are smooth.
@@ -95,20 +98,29 @@ def draw_scene(
     antialiased = antialiased or all(item.representation.antialiased for item in objects)
     mode: RasterizeMode = "antialiased" if antialiased else "classic"
     surface = None if surface_depth is None else torch.tensor(surface_depth, dtype=torch.float32, device=device)
-    if len(objects) == 1 and not camera.orthographic:
+    if len(objects) == 1 and not camera.orthographic and not spread:
         scale = _even_scale(objects[0].world_from_object)
         if scale is not None:
             return _draw_one(objects[0], scale, camera, near, far, time, appearance, mode, depth, surface)
     placed = [_place(item, camera, time, appearance) for item in objects]
     if not sum(len(part.means) for part in placed):
         nothing = torch.zeros((camera.height, camera.width), device=device)
-        return Drawing(nothing[..., None].repeat(1, 1, 3), nothing, nothing.clone() if depth else None)
+        return Drawing(
+            nothing[..., None].repeat(1, 1, 3),
+            nothing,
+            nothing.clone() if depth else None,
+            nothing.clone() if spread else None,
+        )
+    means = torch.cat([part.means for part in placed])
+    channels = torch.cat([part.colors for part in placed])
+    if spread:
+        channels = torch.cat([channels, _moments(means, camera)], 1)
     pictures, alphas, _ = rasterization(
-        torch.cat([part.means for part in placed]),
+        means,
         None,
         None,
         torch.cat([part.opacities for part in placed]),
-        torch.cat([part.colors for part in placed]),
+        channels,
         _turn_of(camera, device),
         torch.tensor(camera.intrinsics, dtype=torch.float32, device=device)[None],
         camera.width,
@@ -121,7 +133,29 @@ def draw_scene(
         camera_model="ortho" if camera.orthographic else "pinhole",
         surface_depths=None if surface is None else surface[None],
     )
-    return Drawing(pictures[0, ..., :3], alphas[0, ..., 0], pictures[0, ..., 3] if depth else None)
+    alpha = alphas[0, ..., 0]
+    return Drawing(
+        pictures[0, ..., :3],
+        alpha,
+        pictures[0, ..., -1] if depth else None,
+        _deviation(pictures[0, ..., 3:5], alpha) if spread else None,
+    )
+
+
+def _moments(means: Tensor, camera: Camera) -> Tensor:
+    """Distances along the viewing axis from that of the middle splat, and their squares, [N, 2].
+
+    means: [N, 3] from the camera's centre. From there, because squares of large numbers leave no digits for a thin skin.
+    """
+    distances = means @ torch.tensor(camera.forward, dtype=means.dtype, device=means.device)
+    distances = distances - distances.median()
+    return torch.stack([distances, distances**2], 1)
+
+
+def _deviation(moments: Tensor, alpha: Tensor) -> Tensor:
+    """moments: [H, W, 2] sums weighted as the colours are."""
+    mean, squares = (moments / alpha.clamp(min=1e-10)[..., None]).unbind(-1)
+    return torch.where(alpha > 0, (squares - mean**2).clamp(min=0).sqrt(), torch.zeros_like(alpha))
 
 
 def _draw_one(

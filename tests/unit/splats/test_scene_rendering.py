@@ -214,6 +214,29 @@ def test_a_plane_through_the_middle_of_a_fog_is_as_smooth_as_the_truth() -> None
     assert decibels(four) > 40 and decibels(four) > decibels(one) + 3
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_spread_is_how_far_splats_lie_from_their_mean_depth(count: int) -> None:
+    """From the truth's pictures of the distance, and of its square."""
+    parts = [(cloud(20 + seed), placed(rotation(1, 30.0 * seed))) for seed in range(count)]
+    drawn = draw(*(item(*part) for part in parts), spread=True)
+    assert_like(drawn, truth(parts, camera()))
+    moments = []
+    for power in (1, 2):
+        flat = []
+        for splats, matrix in parts:
+            away = splats.means.astype(np.float64) @ matrix[2, :3] + 5.0
+            sh = np.zeros((len(away), 1, 3), np.float32)
+            sh[:, 0] = ((away**power / 50 - 0.5) / 0.28209479177387814)[:, None]
+            flat.append((replace(splats, sh=sh), matrix))
+        picture, alpha, _ = truth(flat, camera())
+        moments.append(picture[..., 0] * 50 / np.maximum(alpha, 1e-10))
+    expected = np.sqrt(np.maximum(moments[1] - moments[0] ** 2, 0))
+    assert drawn.spread is not None
+    opaque = drawn.alpha.numpy() > 0.05
+    np.testing.assert_allclose(drawn.spread.numpy()[opaque], expected[opaque], atol=5e-3)
+    assert drawn.spread.numpy()[opaque].max() > 0.3 and float(draw(spread=True).alpha.max()) == 0.0
+
+
 def test_a_surface_nearer_than_everything_hides_everything() -> None:
     assert draw(item(cloud(9)), surface_depth=np.full((32, 40), 0.1, np.float32)).alpha.max() == 0
 
