@@ -17,6 +17,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         objects,
         preferences,
         properties,
+        render_properties,
         versions,
         viewport,
     )
@@ -24,6 +25,7 @@ def _rooms() -> tuple[ModuleType, ...]:
     return (
         preferences,
         capture_properties,
+        render_properties,
         properties,
         objects,
         versions,

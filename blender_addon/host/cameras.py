@@ -32,24 +32,31 @@ def view_camera_of_scene(
     camera_object: bpy.types.Object,
     depsgraph: bpy.types.Depsgraph,
     percentage: bool = True,
+    *,
+    within_border: bool = False,
 ) -> things.ViewCamera:
     """The camera of the picture that F12 makes of `camera_object` with the scene's settings, cropped by its border.
 
     percentage: False leaves the scene's resolution percentage out.
+    within_border: only of what lies within the render border, also where it does not crop the picture.
     Raises UserError for a camera that is panoramic or of a shape of its own.
     """
     evaluated = camera_object.evaluated_get(depsgraph)
+    picture = frame_of_scene(scene, percentage, within_border=within_border)
+    return cameras.view_camera(lens_of_object(evaluated), picture, np.array(evaluated.matrix_world, np.float64))
+
+
+def frame_of_scene(scene: bpy.types.Scene, percentage: bool = True, *, within_border: bool = False) -> cameras.Frame:
+    """The picture that F12 makes: its size, and what its border leaves of it."""
     render = scene.render
-    crops = render.use_border and render.use_crop_to_border
     border = (render.border_min_x, render.border_min_y, render.border_max_x, render.border_max_y)
-    picture = cameras.frame(
+    return cameras.frame(
         render.resolution_x,
         render.resolution_y,
         percentage=render.resolution_percentage if percentage else 100,
         pixel_aspect=(render.pixel_aspect_x, render.pixel_aspect_y),
-        cropped_to=border if crops else None,
+        cropped_to=border if render.use_border and (render.use_crop_to_border or within_border) else None,
     )
-    return cameras.view_camera(lens_of_object(evaluated), picture, np.array(evaluated.matrix_world, np.float64))
 
 
 def lens_of_object(camera_object: bpy.types.Object) -> cameras.Lens:

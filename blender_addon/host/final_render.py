@@ -1,26 +1,24 @@
 """Splats in F12, in animations and in `blender -b`: each frame's picture is asked for before the compositor needs it.
 
 In a window these handlers run on the render's own thread, so they read only what belongs to the render, wait for the
-backend without the tick, and write only into our own image.
+backend without the tick, and write only into our own images.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 import bpy
-import numpy as np
 
-from ..protocol import errors, messages
-from . import bindings, cameras, current, meshes, objects, render_nodes, versions
+from ..protocol import errors
+from . import bindings, cameras, current, depth_pass, exit_code, frame_pictures, objects, render_nodes, versions
 
 log = logging.getLogger(__name__)
 
-PICTURE_S = 1800.0  # a picture of many splats may take long on a processor
 _READY_S = 20.0
-_MESSAGE_BYTES = 240 * 2**20  # that a request's meshes may fill; the protocol's limit is a little more
 
 _is_rendering = False
 _told = ""  # in this render: one sentence is enough
@@ -30,8 +28,9 @@ _told = ""  # in this render: one sentence is enough
 def _begins(scene: bpy.types.Scene, *_: object) -> None:
     global _is_rendering, _told
     # Captures of the scene go without the compositor, and then nobody looks at the splats' picture.
-    _is_rendering, _told = scene.render.use_compositing, ""
-    if not _is_rendering or not render_nodes.is_set_up(scene) or not objects.splat_objects(scene):
+    _is_rendering = scene.render.use_compositing and render_nodes.is_set_up(scene) and not depth_pass.is_rendering()
+    _told = ""
+    if not _is_rendering or not objects.splat_objects(scene):
         return
     try:
         make_ready()
@@ -58,6 +57,32 @@ def make_ready() -> None:
     current.wait_until(lambda: all(map(versions.of, bound)), _READY_S)
 
 
+def check(scene: bpy.types.Scene) -> None:
+    """Raises UserError with the first thing for which splats would be missing from a render of this scene."""
+    shown = [item for item in objects.splat_objects(scene) if not item.hide_render]
+    if not shown:
+        return
+    make_ready()
+    drawable = objects.drawable_assets()
+    missing = [item.name for item in shown if item.splatwright.asset not in drawable]  # type: ignore[attr-defined]
+    if missing:
+        message = f"The splats of '{missing[0]}' are not here."
+        raise errors.UserError("not_found", message, "Locate them, or delete the object.", "splatwright.locate_asset")
+    if scene.camera is not None:
+        cameras.lens_of_object(scene.camera)
+
+
+def check_nodes(scene: bpy.types.Scene) -> None:
+    """Raises UserError when F12 and `blender -b` would leave the scene's splats out, or show them in wrong colours."""
+    if not any(not item.hide_render for item in objects.splat_objects(scene)):
+        return
+    if not render_nodes.is_set_up(scene) or not scene.render.use_compositing:
+        message = "The scene's splats are not in its renders."
+        raise errors.UserError("bad_input", message, "Add the nodes for them.", "splatwright.setup_render")
+    if sentence := render_nodes.trouble(scene):
+        raise errors.UserError("bad_input", sentence, "Make the nodes anew.", "splatwright.update_render_setup")
+
+
 @bpy.app.handlers.persistent
 def _ends(*_: object) -> None:
     global _is_rendering
@@ -67,84 +92,19 @@ def _ends(*_: object) -> None:
 @bpy.app.handlers.persistent
 def _frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph | None = None, *_: object) -> None:
     """After the render's own depsgraph has come to a frame, and before anything of it is rendered."""
-    if depsgraph is None or depsgraph.mode != "RENDER" or not _is_rendering or not render_nodes.is_set_up(scene):
+    if depsgraph is None or depsgraph.mode != "RENDER" or not _is_rendering:
         return
-    picture = None
+    start = time.perf_counter()
     try:
         if threading.current_thread() is threading.main_thread():  # no tick runs meanwhile
             current.drain(0.02)
-        picture = picture_of_frame(scene, depsgraph)
+        pictures = frame_pictures.pictures_of_frame(scene, depsgraph)
     except Exception as error:  # noqa: BLE001  a render goes on whatever we do
         _tell(error)
-    _fill(picture)
-
-
-def picture_of_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> np.ndarray | None:
-    """The splats as the scene's camera sees them in front of its meshes, [H, W, 4] premultiplied sRGB float32.
-
-    depsgraph: a render's, at the frame. None = there is nothing to draw. Any thread. Raises UserError.
-    """
-    if not any(objects.is_splats(item) for item in scene.objects):
-        return None
-    link = current.link()
-    if link is None:
-        raise errors.UserError(
-            "connection", "Splats are not rendered: the backend is not connected.", "Start it first."
-        )
-    if scene.camera is None:
-        return None
-    said: dict[str, str] = {}  # instances of one object share its pose
-
-    def pose_of(item: bpy.types.Object) -> str:
-        if item.name not in said:
-            said[item.name] = bindings.pose_for_render(item, depsgraph, link)
-        return said[item.name]
-
-    shown = objects.scene_objects(depsgraph, for_render=True, pose_of=pose_of)
-    missing = sum(item.splatwright.asset not in current.session().assets for item in objects.splat_objects(scene))  # type: ignore[attr-defined]
-    if missing:
-        _tell(
-            errors.UserError("not_found", f"{missing} splat objects are not rendered: the backend has no such splats.")
-        )
-    if not shown:
-        return None
-    camera = cameras.view_camera_of_scene(scene, scene.camera, depsgraph)
-    request = messages.Render(
-        objects=shown, camera=camera, time=_time(scene), pixels="float32", depth=False, **_surface(depsgraph)
-    )
-    return link.request(request, messages.Picture, PICTURE_S).color
-
-
-def _time(scene: bpy.types.Scene) -> float:
-    """Seconds since frame 0."""
-    return (scene.frame_current + scene.frame_subframe) * scene.render.fps_base / scene.render.fps
-
-
-def _surface(depsgraph: bpy.types.Depsgraph) -> dict[str, Any]:
-    """What hides splats: everything with faces that is rendered."""
-    surface = meshes.surface_of_scene(depsgraph)
-    if not len(surface.faces):
-        return {}
-    if surface.vertices.nbytes + surface.faces.nbytes > _MESSAGE_BYTES:
-        message = (
-            f"The scene's {len(surface.faces):,} triangles are more than can be sent, so that splats show through."
-        )
-        _tell(errors.UserError("unsupported", message, "Hide meshes from renders that are not seen, or simplify them."))
-        return {}
-    return {"surface_vertices": surface.vertices, "surface_faces": surface.faces}
-
-
-def _fill(picture: np.ndarray | None) -> None:
-    """picture: None = nothing of splats is in this frame."""
-    target: Any = render_nodes.image()
-    if target is None:
-        return
-    color = np.zeros((1, 1, 4), np.float32) if picture is None else picture
-    height, width = color.shape[:2]
-    if tuple(target.size) != (width, height):
-        target.scale(width, height)
-    target.pixels.foreach_set(np.ascontiguousarray(color[::-1]).ravel())  # Blender's rows run upward
-    target.update()
+        exit_code.fail_at_exit()
+        pictures = frame_pictures.card(scene)
+    pictures.fill()
+    log.info("The splats of frame %d took %.2f s", scene.frame_current, time.perf_counter() - start)
 
 
 def _tell(error: Exception) -> None:
@@ -159,7 +119,7 @@ def _tell(error: Exception) -> None:
         current.post(lambda: current.tell(error))
 
 
-_HANDLERS = {
+_HANDLERS: dict[str, Any] = {
     "render_init": _begins,
     "frame_change_post": _frame,
     "render_complete": _ends,

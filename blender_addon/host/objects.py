@@ -155,7 +155,7 @@ def scene_objects(
     Objects whose asset the backend does not know or has no splats of yet, and flattened ones, are left out: for one of
     them it would refuse the whole picture.
     """
-    known = {asset for asset, info in current.session().assets.items() if _has_splats(info)}
+    known = drawable_assets()
     return tuple(
         things.SceneObject(
             asset=original.splatwright.asset,  # type: ignore[attr-defined]
@@ -188,6 +188,11 @@ def shown_splats(
         matrix = np.array(instance.matrix_world, np.float64)
         if not is_flat(matrix):
             yield original, matrix
+
+
+def drawable_assets() -> set[str]:
+    """The assets of which the backend has splats."""
+    return {asset for asset, info in current.session().assets.items() if _has_splats(info)}
 
 
 def _has_splats(info: things.AssetInfo) -> bool:

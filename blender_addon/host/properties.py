@@ -16,7 +16,7 @@ import msgspec
 
 from ..core import events, settings_enum
 from ..protocol import messages, things
-from . import capture_properties, current, settings_properties
+from . import capture_properties, current, render_properties, settings_properties
 
 RECOMMENDED = "mcmc"  # the method for trainings until the user picks another
 CATALOG_FILE = Path(__file__).resolve().parents[1] / "catalog.json"
@@ -170,6 +170,7 @@ def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any])
             items=[
                 ("FOLDER", "Photos", "A folder of photos, with or without camera poses", "FILE_IMAGE", 0),
                 ("SCENE", "This Scene", "Pictures that Blender renders of this scene", "SCENE_DATA", 1),
+        "render": prop.PointerProperty(type=render_properties.RenderProperties),
             ],
             default="FOLDER",
         ),

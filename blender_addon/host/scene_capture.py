@@ -23,6 +23,7 @@ from ..protocol import errors, things
 from . import meshes, objects
 from .cameras import view_camera_of_scene
 from .capture_plan import Look, Plan, PlannedView
+from .changed_settings import changed
 
 # What shows in a picture; lights, cameras and what only moves others may stay when the rest is hidden.
 _SHOWN = meshes.SURFACES | {"CURVES", "POINTCLOUD", "VOLUME", "GREASEPENCIL", "GPENCIL", "EMPTY"}
@@ -66,7 +67,7 @@ def _picture(plan: Plan, view: PlannedView, place: CaptureFolder) -> Picture:
             scene.frame_set(view.frame)
         camera = stack.enter_context(_made_camera(scene, plan.lens, view.pose)) if view.pose is not None else None
         camera = camera or _camera_called(view.camera)
-        stack.enter_context(_changed(_settings(scene, camera, plan, path)))
+        stack.enter_context(changed(_settings(scene, camera, plan, path)))
         depsgraph = bpy.context.evaluated_depsgraph_get()
         depsgraph.update()
         seen = view_camera_of_scene(scene, camera, depsgraph)
@@ -104,19 +105,6 @@ def _made_camera(scene: bpy.types.Scene, lens: cameras.Lens, pose: Any) -> Itera
     finally:
         bpy.data.objects.remove(camera)
         bpy.data.cameras.remove(data)
-
-
-@contextmanager
-def _changed(settings: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """The settings (owner, name, value) in the block, and what they were before after it, whatever happens."""
-    before = [(owner, name, getattr(owner, name)) for owner, name, _ in settings]
-    with ExitStack() as stack:
-        # Back in the order in which they were set: a file format exists only within its medium, a look in its view.
-        for owner, name, value in reversed(before):
-            stack.callback(setattr, owner, name, value)
-        for owner, name, value in settings:
-            setattr(owner, name, value)
-        yield
 
 
 @contextmanager

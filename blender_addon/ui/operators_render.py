@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import bpy
 
-from ..host import current, final_render, objects, render_nodes
-from ..protocol import errors
+from ..host import current, depth_pass, final_render, not_meshes, render_nodes
 from . import asking
 
 
@@ -16,8 +16,8 @@ class SPLATWRIGHT_OT_setup_render(bpy.types.Operator):
     bl_idname = "splatwright.setup_render"
     bl_label = "Splats in Renders"
     bl_description = (
-        "Add two nodes to the compositor that lay the splats over the scene, in front of and behind its meshes. "
-        "The view transform goes into the nodes, so that splats keep the colours of their photos"
+        "Add nodes to the compositor that lay the splats over the scene, in front of and behind its meshes. "
+        "To match the photos' colors, the view transform goes into the nodes"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -40,14 +40,38 @@ class SPLATWRIGHT_OT_remove_render_setup(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if context.scene is None or not render_nodes.is_set_up(context.scene):
-            cls.poll_message_set("There are no nodes of ours in the compositor")
-            return False
-        return True
+        return _has_nodes(cls, context)
 
     def execute(self, context: Any) -> set[str]:
         render_nodes.remove(context.scene)
         return {"FINISHED"}
+
+
+class SPLATWRIGHT_OT_update_render_setup(bpy.types.Operator):
+    bl_idname = "splatwright.update_render_setup"
+    bl_label = "Update the Nodes"
+    bl_description = "Make our nodes anew for the color management that the scene has now"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return _has_nodes(cls, context)
+
+    def execute(self, context: Any) -> set[str]:
+        return asking.attempt(self, lambda: render_nodes.follow_choices(context.scene))
+
+
+class SPLATWRIGHT_OT_check_render(bpy.types.Operator):
+    bl_idname = "splatwright.check_render"
+    bl_label = "Check the Splats"
+    bl_description = "Refuse with one sentence where splats would be missing from a render, or in wrong colors"
+
+    def execute(self, context: Any) -> set[str]:
+        def check() -> None:
+            final_render.check(context.scene)
+            final_render.check_nodes(context.scene)
+
+        return asking.attempt(self, check)
 
 
 class SPLATWRIGHT_OT_render(bpy.types.Operator):
@@ -58,6 +82,16 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
 
     animation: bpy.props.BoolProperty(name="Animation", description="Render all frames, and write them")  # type: ignore[valid-type]
     write_still: bpy.props.BoolProperty(name="Write", description="Write the picture to the scene's output path")  # type: ignore[valid-type]
+    depth_first: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Depth First",
+        description="Render the depth before the picture, so that also what has no mesh hides splats exactly",
+        items=[
+            ("AUTO", "Where Needed", "Where the scene holds hair, points or displacement", "NONE", 0),
+            ("ALWAYS", "Always", "", "NONE", 1),
+            ("NEVER", "Never", "Meshes alone hide splats, or what the nodes say", "NONE", 2),
+        ],
+        default="AUTO",
+    )
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -70,20 +104,108 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
         return asking.attempt(self, lambda: self._render(context.scene))
 
     def _render(self, scene: bpy.types.Scene) -> None:
-        final_render.make_ready()
-        missing = [item.name for item in objects.splat_objects(scene) if objects.is_missing(item)]
-        if missing:
-            message = f"The splats of '{missing[0]}' are not here."
-            raise errors.UserError(
-                "not_found", message, "Locate them, or delete the object.", "splatwright.locate_asset"
-            )
+        final_render.check(scene)
         render_nodes.set_up(scene)
+        if render_nodes.trouble(scene):
+            render_nodes.follow_choices(scene)
+        needed = self.depth_first == "ALWAYS" or (
+            self.depth_first == "AUTO"
+            and render_nodes.depth_source(scene) == "MESHES"
+            and not_meshes.may_hide_splats(scene)
+        )
+        picture = _Picture(self.animation, self.write_still)
+        if not needed:
+            picture.render()
+        elif current.is_interactive():
+            _DepthFirst(scene, picture).begin()
+        else:
+            with depth_pass.begin(scene):
+                bpy.ops.render.render(animation=self.animation)
+            depth_pass.read()
+            try:
+                picture.render()
+            finally:
+                depth_pass.forget()
+
+
+class _Picture:
+    """A render that is begun, now or after another one."""
+
+    def __init__(self, animation: bool, write_still: bool) -> None:
+        self.animation, self._write_still = animation, write_still
+
+    def render(self) -> None:
         render: Any = bpy.ops.render.render
         how = ("INVOKE_DEFAULT",) if current.is_interactive() else ()
-        render(*how, animation=self.animation, write_still=self.write_still)
+        render(*how, animation=self.animation, write_still=self._write_still)
 
 
-CLASSES = (SPLATWRIGHT_OT_setup_render, SPLATWRIGHT_OT_remove_render_setup, SPLATWRIGHT_OT_render)
+class _DepthFirst:
+    """In a window: the depth's render, then the picture's, each beside Blender; what ends one begins the next."""
+
+    def __init__(self, scene: bpy.types.Scene, picture: _Picture) -> None:
+        self._scene, self._picture, self._stack = scene.name, picture, ExitStack()
+
+    def begin(self) -> None:
+        self._stack = depth_pass.begin(bpy.data.scenes[self._scene])
+        try:
+            self._listen(self._depth_is_done, self._cancelled)
+            _Picture(self._picture.animation, False).render()
+        except BaseException:
+            self._unlisten()
+            self._stack.close()
+            raise
+
+    def _listen(self, done: Any, cancelled: Any) -> None:
+        # On a render's thread: what follows belongs to the main one.
+        self._handlers = (
+            (bpy.app.handlers.render_complete, lambda *_: current.post(done)),
+            (bpy.app.handlers.render_cancel, lambda *_: current.post(cancelled)),
+        )
+        for handlers, handler in self._handlers:
+            handlers.append(handler)
+
+    def _unlisten(self) -> None:
+        for handlers, handler in self._handlers:
+            if handler in handlers:
+                handlers.remove(handler)
+
+    def _depth_is_done(self) -> None:
+        self._unlisten()
+        if bpy.app.is_job_running("RENDER"):  # its last moments
+            current.post(self._depth_is_done)
+            return
+        self._stack.close()
+        depth_pass.read()
+        self._listen(self._picture_is_done, self._picture_is_done)
+        context: Any = bpy.context
+        with context.temp_override(window=context.window_manager.windows[0]):
+            self._picture.render()
+
+    def _picture_is_done(self) -> None:
+        self._unlisten()
+        depth_pass.forget()
+
+    def _cancelled(self) -> None:
+        self._unlisten()
+        self._stack.close()
+        depth_pass.forget()
+
+
+def _has_nodes(cls: Any, context: Any) -> bool:
+    if context.scene is None or not render_nodes.is_set_up(context.scene):
+        cls.poll_message_set("There are no nodes of ours in the compositor")
+        return False
+    return True
+
+
+CLASSES = (
+    SPLATWRIGHT_OT_setup_render,
+    SPLATWRIGHT_OT_remove_render_setup,
+    SPLATWRIGHT_OT_update_render_setup,
+    SPLATWRIGHT_OT_check_render,
+    SPLATWRIGHT_OT_render,
+)
 
 
 def register() -> None:
