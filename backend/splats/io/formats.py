@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import ply
+from backend.splats.io import ply, spz
 from backend.splats.io.content import SplatContent, cleaned, damaged, turned, with_sh_degree
 from backend.splats.io.file_format import HEAD_BYTES, Format
 from backend.splats.io.frames import Frame
@@ -18,7 +18,7 @@ from shared_protocol.errors import UserError
 log = logging.getLogger(__name__)
 
 # A file is of the first format that recognises it; those without a mark of their own stand last.
-FORMATS: tuple[Format, ...] = (ply.FORMAT,)
+FORMATS: tuple[Format, ...] = (ply.FORMAT, spz.FORMAT)
 
 READABLE = tuple(dict.fromkeys(suffix for form in FORMATS if form.can_read for suffix in form.suffixes))
 WRITABLE = tuple(dict.fromkeys(suffix for form in FORMATS if form.can_write for suffix in form.suffixes))

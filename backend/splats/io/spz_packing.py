@@ -1,0 +1,136 @@
+"""How SPZ packs the attributes of splats into few bits each.
+
+Source: the README and `load-spz.cc` of https://github.com/nianticlabs/spz (MIT).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from backend.splats.cloud import SplatCloud
+from backend.splats.io.activations import (
+    from_smallest_three,
+    logits_of_bytes,
+    opacities_of,
+    smallest_three,
+    unit_quats,
+)
+
+_COLOR_SCALE = 0.15 * 255  # colours reach a little beyond 0..1, where higher SH bands bring them back
+_ROOT_HALF = np.float32(np.sqrt(0.5))
+_MOST_FRACTION_BITS = 20  # a millionth of a unit
+_CHUNK = 65_536  # splats at a time, which stay in the processor's cache
+
+
+class Packed(NamedTuple):
+    """The parts of a file in its order, uint8 each; `fraction_bits` are those of the positions."""
+
+    positions: np.ndarray  # [N, 9] x, y, z, 24 bits each
+    opacities: np.ndarray  # [N]
+    colors: np.ndarray  # [N, 3]
+    scales: np.ndarray  # [N, 3]
+    rotations: np.ndarray  # [N, 4], or [N, 3] before version 3
+    sh: np.ndarray  # [N, 3 (K - 1)] coefficient after coefficient, red, green and blue each
+
+
+def part_widths(version: int, sh_degree: int) -> Packed:
+    """Bytes of each part for each splat."""
+    widths = (9, 1, 3, 3, 4 if version >= 3 else 3, 3 * ((sh_degree + 1) ** 2 - 1))
+    return Packed(*widths)  # type: ignore[arg-type]
+
+
+def fitting_fraction_bits(means: np.ndarray) -> int:
+    """The finest step that the positions still fit with into 24 bits; may be negative for worlds of millions of units."""
+    reach = float(np.abs(means).max(initial=0))
+    if reach == 0:
+        return _MOST_FRACTION_BITS
+    return int(min(_MOST_FRACTION_BITS, np.floor(23 - np.log2(reach * (1 + 1e-6)))))
+
+
+def pack(cloud: SplatCloud, version: int, fraction_bits: int, sh_bits: tuple[int, int]) -> Packed:
+    """sh_bits: of the first SH band and of the others; fewer make a smaller file."""
+    n, k, _ = cloud.sh.shape
+    parts = Packed(*(np.empty((n, width), np.uint8) for width in part_widths(version, cloud.sh_degree)))
+    steps = np.repeat([2 ** (8 - sh_bits[0]), 2 ** (8 - sh_bits[1])], [9, max(0, 3 * (k - 1) - 9)])[: 3 * (k - 1)]
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        fixed = np.rint(cloud.means[part].astype(np.float64) * 2.0**fraction_bits).clip(-(2**23), 2**23 - 1)
+        parts.positions[part] = _low_bytes(fixed.astype("<i4"))
+        parts.opacities[part, 0] = np.rint(opacities_of(cloud.opacity_logits[part]) * 255)
+        parts.colors[part] = _bytes(cloud.sh[part, 0] * np.float32(_COLOR_SCALE) + np.float32(127.5))
+        parts.scales[part] = _bytes((cloud.log_scales[part] + 10) * 16)
+        quats = unit_quats(cloud.quats[part])[:, (1, 2, 3, 0)]
+        parts.rotations[part] = _rotation_words(quats) if version >= 3 else _rotation_bytes(quats)
+        if k > 1:
+            parts.sh[part] = _sh_bytes(cloud.sh[part, 1:].reshape(-1, 3 * (k - 1)), steps)
+    return parts
+
+
+def unpack(parts: Packed, version: int, fraction_bits: int) -> SplatCloud:
+    n, k = len(parts.positions), parts.sh.shape[1] // 3 + 1
+    cloud = SplatCloud(*(np.empty(shape, np.float32) for shape in ((n, 3), (n, 4), (n, 3), (n,), (n, k, 3))))
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        cloud.means[part] = _from_low_bytes(parts.positions[part]) * 2.0**-fraction_bits
+        cloud.opacity_logits[part] = logits_of_bytes(parts.opacities[part, 0])
+        cloud.sh[part, 0] = (parts.colors[part] - np.float32(127.5)) / np.float32(_COLOR_SCALE)
+        cloud.log_scales[part] = parts.scales[part] / np.float32(16) - 10
+        rotations = parts.rotations[part]
+        quats = _from_rotation_words(rotations) if version >= 3 else _from_rotation_bytes(rotations)
+        cloud.quats[part] = quats[:, (3, 0, 1, 2)]
+        if k > 1:
+            values = parts.sh[part].reshape(-1, k - 1, 3) * np.float32(1 / 128)
+            np.subtract(values, np.float32(1), out=cloud.sh[part, 1:])
+    return cloud
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+def _low_bytes(values: np.ndarray) -> np.ndarray:
+    """[n, 3] int32 -> [n, 9]: the lower three bytes of each."""
+    return np.ascontiguousarray(values).view(np.uint8).reshape(-1, 3, 4)[..., :3].reshape(-1, 9)
+
+
+def _from_low_bytes(content: np.ndarray) -> np.ndarray:
+    words = np.zeros((len(content), 3, 4), np.uint8)
+    words[..., 1:] = content.reshape(-1, 3, 3)
+    return words.view("<i4")[..., 0] >> 8  # which draws the sign along
+
+
+def _sh_bytes(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """0 lies on a step of every width, so that what was zero stays zero."""
+    whole = np.rint(values * np.float32(128)).clip(-32_000, 32_000).astype(np.int16)
+    if (steps == 1).all():
+        return (whole + np.int16(128)).clip(0, 255).astype(np.uint8)
+    steps = steps.astype(np.int16)
+    return ((whole + 128 + steps // 2) // steps * steps).clip(0, 255).astype(np.uint8)
+
+
+def _rotation_words(quats: np.ndarray) -> np.ndarray:
+    """x, y, z, w -> 2 bits that name the largest component, and a sign and 9 bits for each of the others."""
+    largest, three = smallest_three(quats)
+    fields = (np.abs(three) * (511 / _ROOT_HALF) + 0.5).astype(np.uint32) | (three < 0).astype(np.uint32) << 9
+    word = largest.astype(np.uint32) << 30 | fields[:, 0] << 20 | fields[:, 1] << 10 | fields[:, 2]
+    return word.astype("<u4").view(np.uint8).reshape(-1, 4)
+
+
+def _from_rotation_words(content: np.ndarray) -> np.ndarray:
+    word = np.ascontiguousarray(content).view("<u4")[:, 0]
+    fields = np.stack([word >> 20, word >> 10, word], -1)
+    sizes = (fields & 511).astype(np.float32) * (_ROOT_HALF / 511)
+    return from_smallest_three((word >> 30).astype(np.intp), np.where(fields & 512, -sizes, sizes))
+
+
+def _rotation_bytes(quats: np.ndarray) -> np.ndarray:
+    """x, y, z, w -> x, y and z of the one of the two quaternions whose w is positive."""
+    return _bytes(quats[:, :3] * np.where(quats[:, 3:] < 0, np.float32(-127.5), np.float32(127.5)) + np.float32(127.5))
+
+
+def _from_rotation_bytes(content: np.ndarray) -> np.ndarray:
+    three = content / np.float32(127.5) - 1
+    w = np.sqrt(np.maximum(0, 1 - np.einsum("ni,ni->n", three, three)))
+    return np.concatenate([three, w[:, None]], axis=1)
