@@ -218,12 +218,12 @@ class Render(Message, frozen=True):
     appearance: int = 0
     pixels: PixelType = "uint8"
     depth: bool = True
+    spread: bool = False
     antialiased: bool = False
     surface_depth: Array | None = None  # [H, W] or [H, W, 4] float32, distance along z at which the blend stops
     surface_vertices: Array | None = None  # [V, 3] float32, world: opaque triangles from which the backend makes
     surface_faces: Array | None = None  # [F, 3] int32   such a depth itself; the nearer of both counts
     stream: Name = ""  # of several requests with one stream only the newest is answered by a picture
-    spread: bool = False
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.time):

@@ -164,13 +164,13 @@ def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any])
     annotations: dict[str, Any] = {
         "methods": prop.PointerProperty(type=methods_group),
         "capture": prop.PointerProperty(type=capture_properties.CaptureProperties),
+        "render": prop.PointerProperty(type=render_properties.RenderProperties),
         "capture_kind": prop.EnumProperty(
             name="Capture",
             description="What the splats are trained from",
             items=[
                 ("FOLDER", "Photos", "A folder of photos, with or without camera poses", "FILE_IMAGE", 0),
                 ("SCENE", "This Scene", "Pictures that Blender renders of this scene", "SCENE_DATA", 1),
-        "render": prop.PointerProperty(type=render_properties.RenderProperties),
             ],
             default="FOLDER",
         ),
