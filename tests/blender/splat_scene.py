@@ -15,8 +15,9 @@ WIDTH, HEIGHT = 160, 120
 def make(folder: Path) -> Any:
     """The ball at the origin, half a cube in front of it, half a plane through its haze, a camera. Returns the ball."""
     write_ball(folder / "ball.ply")
-    bpy.ops.splatwright.import_splats(filepath=str(folder / "ball.ply"))
+    bpy.ops.splatwright.import_splats(filepath=str(folder / "ball.ply"), frame="z_up")
     ball = bpy.context.view_layer.objects.active
+    ball.rotation_euler = (0, 0, 0)  # as its file has it, and not stood up
     bpy.ops.mesh.primitive_cube_add(size=0.8, location=(0.9, -0.9, 0.3))
     bpy.ops.mesh.primitive_plane_add(size=4, location=(0, 0, -0.6))
     scene: Any = bpy.context.scene
