@@ -60,10 +60,12 @@ from .messages import (
 )
 from .remote_job import Job
 from .things import (
+    AS_STORED,
     ENDED,
     Array,
     AssetInfo,
     CapturedView,
+    ExportChoices,
     FileFormat,
     FolderCapture,
     JobState,
@@ -346,20 +348,31 @@ class Backend:
         """Keeps these versions while the file or session reaches them, and no others that it held before."""
         self.request(HoldVersions(kind=kind, holder=holder, versions=tuple(versions)), Done)
 
-    def splats(self, asset: str, version: str = "") -> Splats:
-        return self.request(FetchSplats(asset=asset, version=version), Splats, FILE_S)
+    def splats(self, asset: str, version: str = "", most: int = 0) -> Splats:
+        """most: as in `FetchSplats`."""
+        return self.request(FetchSplats(asset=asset, version=version, most=most), Splats, FILE_S)
 
     def import_file(
-        self, path: Path | str, name: str = "", *, on_progress: Progress | None = None, stop: Stop | None = None
+        self,
+        path: Path | str,
+        name: str = "",
+        *,
+        frame: str = "",
+        asset: str = "",
+        on_progress: Progress | None = None,
+        stop: Stop | None = None,
     ) -> AssetInfo:
-        """A splat file of this machine becomes an asset. on_progress, stop: as in `train`."""
+        """A splat file of this machine becomes an asset, or a new version of `asset`.
+
+        frame: as in `ImportFile`; the others as in `train`.
+        """
         path = Path(path).absolute()
         if self.is_local:
             self.request(AllowFolder(path=str(path.parent)), Done)
-            answer = self.request(ImportFile(path=str(path), name=name), AssetList, FILE_S)
+            answer = self.request(ImportFile(path=str(path), name=name, frame=frame, asset=asset), AssetList, FILE_S)
         else:
             upload = self.send_file(path, on_progress, stop)
-            request = ImportUpload(upload=upload, file_name=path.name, name=name)
+            request = ImportUpload(upload=upload, file_name=path.name, name=name, frame=frame, asset=asset)
             answer = self.request(request, AssetList, FILE_S)
         return answer.assets[0]
 
@@ -374,10 +387,16 @@ class Backend:
         return transfer.send_capture(self, folder, on_progress or _nobody, stop or Stop())
 
     def fetch_file(
-        self, asset: str, version: str, path: Path, format: FileFormat = "ply", on_progress: Progress | None = None
+        self,
+        asset: str,
+        version: str,
+        path: Path,
+        format: FileFormat = "ply",
+        on_progress: Progress | None = None,
+        choices: ExportChoices = AS_STORED,
     ) -> None:
         """Writes a version of an asset to a file of this machine, whole or not at all."""
-        transfer.fetch_file(self, asset, version, path, format, on_progress or _nobody)
+        transfer.fetch_file(self, asset, version, path, format, choices, on_progress or _nobody)
 
     def again_when_back(self, action: Callable[[], Result]) -> Result:
         """Does something that may be done again, until the connection holds. Raises UserError when it stays away."""

@@ -13,6 +13,8 @@ from .things import (
     CapturedView,
     Color,
     Count,
+    FormatInfo,
+    FrameName,
     Identifier,
     JobState,
     MeasuredView,
@@ -53,11 +55,16 @@ class Alive(Message, frozen=True):
 
 
 class Catalog(Message, frozen=True):
-    """What the backend can do. reads, writes: suffixes of splat files, each with its dot, the usual one first."""
+    """What the backend can do. reads, writes: suffixes of splat files, each with its dot, the usual one first.
+
+    frames: the orientations of axes that are in common use; three letters name any other.
+    """
 
     methods: tuple[MethodInfo, ...]
     reads: tuple[Suffix, ...] = (".ply",)
     writes: tuple[Suffix, ...] = (".ply",)
+    formats: tuple[FormatInfo, ...] = ()
+    frames: tuple[FrameName, ...] = ()
 
 
 class JobAccepted(Message, frozen=True):

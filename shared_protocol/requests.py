@@ -10,10 +10,13 @@ import numpy as np
 
 from .limits import FILES_A_PAGE
 from .things import (
+    AS_STORED,
     Array,
     Count,
+    ExportChoices,
     FileFormat,
     FolderCapture,
+    FrameName,
     Identifier,
     ManifestFile,
     Matrix,
@@ -167,23 +170,29 @@ class HoldVersions(Message, frozen=True):
 class ImportFile(Message, frozen=True):
     path: PathText
     name: Name = ""  # "" = the file's
+    frame: FrameName = ""  # that its numbers really are in; "" = as the file says, or as is assumed of its format
+    asset: Identifier = ""  # that gets a new version of it, with the numbers in the asset's frame; "" = a new asset
 
 
 class ImportUpload(Message, frozen=True):
     upload: Sha256
-    file_name: Name  # its suffix tells the format
+    file_name: Name  # its suffix tells the format where the content does not
     name: Name = ""
+    frame: FrameName = ""  # as in `ImportFile`
+    asset: Identifier = ""
 
 
 class ExportFile(Message, frozen=True):
     asset: Identifier
     path: PathText
     version: Identifier = ""
+    choices: ExportChoices = AS_STORED
 
 
 class FetchSplats(Message, frozen=True):
     asset: Identifier
     version: Identifier = ""
+    most: Count = 0  # so many of them, drawn evenly from all; 0 = all
 
 
 class FetchMesh(Message, frozen=True):
@@ -270,6 +279,7 @@ class OpenDownload(Message, frozen=True):
     asset: Identifier
     version: Identifier
     format: FileFormat = "ply"
+    choices: ExportChoices = AS_STORED
 
 
 class WantChunk(Message, frozen=True):

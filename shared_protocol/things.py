@@ -35,8 +35,10 @@ JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cance
 ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
 READING = frozenset({"meshing", "evaluation"})  # categories of jobs that make no version of their asset
 PixelType = Literal["uint8", "float16", "float32"]
-FileFormat = Literal["ply", "safetensors"]
-Suffix = Annotated[str, msgspec.Meta(pattern=r"\A\.[0-9a-z]{1,20}\Z")]  # of a file's name
+# A suffix without its first dot: "ply", "compressed.ply". `Catalog.formats` says which there are.
+FileFormat = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-z]{1,20}(\.[0-9a-z]{1,20})?\Z")]
+Suffix = Annotated[str, msgspec.Meta(pattern=r"\A(\.[0-9a-z]{1,20}){1,2}\Z")]  # of a file's name
+FrameName = Annotated[str, msgspec.Meta(max_length=16)]  # "opencv", "z_up", "y_up", or three letters such as "RUB"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,8 @@ class AssetInfo(Part, frozen=True):
     job: Identifier = ""  # that is writing it now
     bounds: Bounds | None = None  # of the head, without stray splats; None = unknown
     up: Direction = (0.0, 0.0, 0.0)  # in the asset's frame, as the capture's cameras stood; zeros = unknown
+    frame: FrameName = "opencv"  # which way the axes of the asset's numbers point, as its file said or is assumed
+    notes: tuple[str, ...] = ()  # a sentence each: what its file had that was left out, or what was assumed
 
 
 class VersionInfo(Part, frozen=True):
@@ -99,6 +103,8 @@ class VersionInfo(Part, frozen=True):
     created: float = 0.0  # seconds since 1970
     bounds: Bounds | None = None  # in the asset's frame, without stray splats; None = unknown
     bound_vertices: Count = 0  # of the mesh that it is bound to, which `PoseMesh` moves; 0 = it is not bound
+    sh_degree: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+    antialiased: bool = False  # how it wants to be drawn
 
 
 class MethodInfo(Part, frozen=True):
@@ -107,6 +113,39 @@ class MethodInfo(Part, frozen=True):
     label: str
     help: str
     settings: tuple[Setting, ...] = ()
+
+
+class FormatInfo(Part, frozen=True):
+    """A kind of splat file."""
+
+    name: Identifier
+    label: str
+    suffixes: tuple[Suffix, ...]  # the usual one first
+    reads: bool
+    writes: bool
+    frame: FrameName  # that is assumed where the file is silent, and written unless another one is asked for
+    sh_degree: Annotated[int, msgspec.Meta(ge=0, le=4)]  # the highest that it holds
+
+
+class ExportChoices(Part, frozen=True):
+    """How splats are written into a file.
+
+    frame: that the numbers are written in. "" = as the format prescribes; the asset's own where it prescribes none.
+    world_from_object: carries the asset's numbers into Blender's world (z up), from where they are turned into
+        `frame`; shapes and view-dependent colours follow. None = they stay where they are.
+    sh_degree: the highest that is written; None = as many as there are.
+    """
+
+    frame: FrameName = ""
+    world_from_object: Matrix | None = None
+    sh_degree: Annotated[int, msgspec.Meta(ge=0, le=4)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.world_from_object is not None and not all(map(math.isfinite, self.world_from_object)):
+            raise ValueError("an object's transform needs finite numbers")
+
+
+AS_STORED = ExportChoices()
 
 
 class FolderCapture(Part, frozen=True, tag=True):

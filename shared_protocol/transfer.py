@@ -42,7 +42,7 @@ from .messages import (
     UploadOpened,
     WantChunk,
 )
-from .things import Array, FileFormat, ManifestFile, Message
+from .things import Array, ExportChoices, FileFormat, ManifestFile, Message
 
 if TYPE_CHECKING:
     from .remote import Backend
@@ -155,11 +155,17 @@ class _Part:
 
 
 def fetch_file(
-    backend: Backend, asset: str, version: str, path: Path, format: FileFormat, on_progress: Progress
+    backend: Backend,
+    asset: str,
+    version: str,
+    path: Path,
+    format: FileFormat,
+    choices: ExportChoices,
+    on_progress: Progress,
 ) -> None:
     """Writes the file whole or not at all; what arrived before a lost connection is not asked for again."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    request = OpenDownload(asset=asset, version=version, format=format)
+    request = OpenDownload(asset=asset, version=version, format=format, choices=choices)
     try:
         with temporary.open("xb") as stream:
             part = _Part(stream)

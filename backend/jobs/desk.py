@@ -8,10 +8,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.fatal import fatal_reason
+from backend.jobs.imports_and_exports import export_version, import_asset, import_version
 from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
 from backend.jobs.listed_views import list_views
 from backend.jobs.live import LiveAssets
@@ -19,7 +20,6 @@ from backend.jobs.measuring import MeasureJobs
 from backend.jobs.method_jobs import MethodJobs
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
-from backend.jobs.splat_files import read_splat_file, write_splat_file
 from backend.jobs.train_job import TrainJobs
 from backend.jobs.work import Work
 from backend.methods import registry
@@ -51,7 +51,7 @@ from shared_protocol.messages import (
     Splats,
     Train,
 )
-from shared_protocol.things import AssetInfo, JobState, VersionInfo
+from shared_protocol.things import AS_STORED, AssetInfo, ExportChoices, JobState, VersionInfo
 
 
 class Desk:
@@ -204,25 +204,26 @@ class Desk:
         else:
             self._holders.release(kind, name)
 
-    def bake(self, asset: str, version: str = "") -> Splats:
-        return _splats(self._assets.read(self._assets.version(asset, version)))
+    def bake(self, asset: str, version: str = "", most: int = 0) -> Splats:
+        """most: so many of them, drawn evenly from all; 0 = all."""
+        cloud = self._assets.read(self._assets.version(asset, version))
+        if most and len(cloud) > most:
+            cloud = cloud.select(np.linspace(0, len(cloud) - 1, most).astype(np.int64))
+        return _splats(cloud)
 
-    def import_file(self, path: Path, name: str = "") -> AssetInfo:
-        path = Path(path)
-        cloud, binding = read_splat_file(path)
-        card = self._assets.create(name or path.stem)
-        try:
-            held = None if binding is None else binding.to_arrays()
-            self._assets.add(card.id, cloud, label=f"imported from {path.name}", binding=held)
-        except UserError:
-            self._assets.discard(card.id)
-            raise
-        return self._asset_changed(card.id)
+    def import_file(self, path: Path, name: str = "", frame: str = "", asset: str = "") -> AssetInfo:
+        """frame: that the file's numbers really are in; "" = as it says. asset: gets a new version; "" = a new one."""
+        if not asset:
+            return self._asset_changed(import_asset(self._assets, Path(path), name, frame))
+        if self._queue.running_on(asset):
+            message = f"A job is still at work on '{self._assets.asset(asset).name}'."
+            raise UserError("refused", message, "Wait for it, or cancel it.")
+        import_version(self._assets, Path(path), asset, name)
+        return self._asset_changed(asset)
 
-    def export_file(self, asset: str, version: str, path: Path) -> None:
-        """The suffix chooses the format: .ply, or .safetensors, which keeps what a bound version hangs on."""
-        card = self._assets.version(asset, version)
-        write_splat_file(Path(path), self._assets.read(card), stored_binding(self._assets, card))
+    def export_file(self, asset: str, version: str, path: Path, choices: ExportChoices = AS_STORED) -> None:
+        """The suffix chooses the format; .safetensors keeps what a bound version hangs on."""
+        export_version(self._assets, self._assets.version(asset, version), Path(path), choices)
 
     # ---- pictures
 
@@ -295,6 +296,8 @@ class Desk:
             job=self._queue.writing(card.id),
             bounds=None if head is None else head.bounds,
             up=card.up,
+            frame=card.frame,
+            notes=card.notes,
         )
 
     def _look_at(self, error: BaseException) -> None:
@@ -321,6 +324,8 @@ def _version_info(card: VersionCard) -> VersionInfo:
         created=card.created,
         bounds=card.bounds,
         bound_vertices=card.bound_vertices,
+        sh_degree=card.sh_degree,
+        antialiased=card.antialiased,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,7 @@ from backend.methods import registry
 from backend.methods.registry import Method
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
-from backend.splats.io import read_cloud, refuse_unwritable_name, write_cloud
+from backend.splats.io import read_and_warn, read_cloud, refuse_unwritable_name, write_splats
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
@@ -94,12 +94,12 @@ def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
     """Raises UserError for what the user can mend; then nothing is written."""
     method, settings = _method("editing", request.method, request.settings)
     refuse_unwritable_name(request.output)
-    cloud = read_cloud(request.splats)
+    content = read_and_warn(request.splats)
     job.stage(method.label)
     box = None if request.box is None else Box(request.box)
-    result = method.run(settings, EditingInputs(cloud, box), job)
-    write_cloud(request.output, result.cloud)
-    return EditReport(output=str(request.output), splats=len(result.cloud), splats_before=len(cloud))
+    result = method.run(settings, EditingInputs(content.cloud, box), job)
+    write_splats(request.output, replace(content, cloud=result.cloud, extra={}))
+    return EditReport(output=str(request.output), splats=len(result.cloud), splats_before=len(content))
 
 
 def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
@@ -138,16 +138,16 @@ def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     """Raises UserError for what the user can mend; then nothing is written."""
     method, settings = _method("rigging", request.method, request.settings)
     refuse_unwritable_splat_name(request.output)
-    cloud, known = read_splat_file(request.splats)
+    content, known = read_splat_file(request.splats)
     mesh = read_mesh(request.mesh)
     posed = None if request.pose is None else read_mesh(request.pose)
     job.stage(method.label)
-    result = method.run(settings, RiggingInputs(cloud, mesh, known), job)
+    result = method.run(settings, RiggingInputs(content.cloud, mesh, known), job)
     made, binding = result.cloud, result.binding
     if posed is not None:
         made = BoundRepresentation(made, binding, "cpu").posed(posed.vertices).bake()
-        binding = binding.resting(posed.vertices)
-    write_splat_file(request.output, made, binding)
+        binding = binding.resting(posed.vertices, made.means)
+    write_splat_file(request.output, replace(content, cloud=made), binding)
     bound = int((binding.faces >= 0).sum())
     return BindReport(output=str(request.output), splats=len(made), bound=bound, vertices=len(binding.mesh.vertices))
 

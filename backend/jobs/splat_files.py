@@ -6,38 +6,73 @@ from pathlib import Path
 
 from backend.jobs.bindings import checked_binding
 from backend.rigging.binding import Binding
-from backend.splats.cloud import SplatCloud
-from backend.splats.io import BOUND, read_cloud, refuse_unwritable_name, write_cloud
-from backend.store.payload import arrays_to_cloud, binding_of, cloud_to_arrays, read_arrays, with_binding, write_arrays
+from backend.splats.io import BOUND, format_by_name, read_splats, refuse_unwritable_name, write_splats
+from backend.splats.io.content import SplatContent, cleaned, turned, with_sh_degree
+from backend.splats.io.frames import Frame, frame_called
+from backend.store.payload import (
+    arrays_to_cloud,
+    binding_of,
+    cloud_to_arrays,
+    extra_of,
+    read_arrays,
+    read_facts,
+    with_binding,
+    with_extra,
+    write_arrays,
+)
 from shared_protocol.errors import UserError
 
 
-def read_splat_file(path: Path) -> tuple[SplatCloud, Binding | None]:
-    """The splats, and what they hang on; None = nothing. Raises UserError when the file is missing or damaged."""
+def read_splat_file(path: Path, frame: Frame | None = None) -> tuple[SplatContent, Binding | None]:
+    """The splats, and what they hang on; None = nothing. frame: as in `read_splats`.
+
+    Raises UserError when the file is missing or damaged.
+    """
     path = Path(path)
     if path.suffix.lower() != BOUND:
-        return read_cloud(path), None
+        return read_splats(path, frame), None
     if not path.is_file():
         raise UserError("not_found", f"There is no file '{path}'.", "Check the path.")
-    arrays = read_arrays(path)
-    cloud, held = arrays_to_cloud(arrays, path), binding_of(arrays)
+    arrays, facts = read_arrays(path), read_facts(path)
+    cloud, held, extra = arrays_to_cloud(arrays, path), binding_of(arrays), extra_of(arrays)
+    if any(column.shape != (len(cloud),) for column in extra.values()):
+        raise UserError("bad_input", f"'{path}' is damaged: it has numbers that belong to no splat.")
     binding = checked_binding(held, str(path)) if held else None
     if binding is not None and len(binding) != len(cloud):
         message = f"'{path}' holds {len(cloud):,} splats, and the binding of {len(binding):,}."
         raise UserError("bad_input", message, "Bind the splats again.")
     is_whole = cloud.finite()
-    if not is_whole.all():  # as the other formats are read
-        cloud, binding = cloud.select(is_whole), None if binding is None else binding.select(is_whole)
-    return cloud, binding
+    if binding is not None and not is_whole.all():
+        binding = binding.select(is_whole)
+    said = frame_called(facts.get("frame", "opencv"))
+    content = SplatContent(cloud, frame or said, facts.get("antialiased") == "yes", extra).select(is_whole)
+    return cleaned(content), binding
 
 
-def write_splat_file(path: Path, cloud: SplatCloud, binding: Binding | None = None) -> None:
-    """Writes the file whole or not at all; what the splats are bound to only where the format has room for it."""
-    if Path(path).suffix.lower() == BOUND:
-        arrays = cloud_to_arrays(cloud)
-        write_arrays(Path(path), arrays if binding is None else with_binding(arrays, binding.to_arrays()))
-    else:
-        write_cloud(Path(path), cloud)
+def write_splat_file(
+    path: Path,
+    content: SplatContent,
+    binding: Binding | None = None,
+    *,
+    frame: Frame | None = None,
+    sh_degree: int | None = None,
+) -> None:
+    """Writes the file whole or not at all; what the splats are bound to only where the format has room for it.
+
+    frame: that the numbers are written in; None = as the format prescribes, the splats' own where it prescribes none.
+    sh_degree: as in `write_splats`.
+    """
+    path = Path(path)
+    if path.suffix.lower() != BOUND:
+        prescribes = format_by_name(path).prescribes_frame
+        write_splats(path, content, frame or (None if prescribes else content.frame), sh_degree)
+        return
+    if frame is not None and frame != content.frame:  # what splats are bound to stands in their own frame
+        content, binding = turned(content, frame), None
+    content = with_sh_degree(content, min(content.cloud.sh_degree, 4 if sh_degree is None else sh_degree))
+    arrays = with_extra(cloud_to_arrays(content.cloud), content.extra)
+    facts = {"frame": content.frame, "antialiased": "yes" if content.antialiased else "no"}
+    write_arrays(path, arrays if binding is None else with_binding(arrays, binding.to_arrays()), facts)
 
 
 def refuse_unwritable_splat_name(path: Path) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from backend.methods.job import Job
-from backend.splats.io import BOUND, READABLE, WRITABLE
+from backend.splats.io import BOUND, FORMATS, READABLE, WRITABLE
+from backend.splats.io.frames import COMMON_FRAMES
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Catalog
 from shared_protocol.schema import Setting, describe
-from shared_protocol.things import MethodInfo
+from shared_protocol.things import FormatInfo, MethodInfo
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,19 @@ def catalog() -> Catalog:
         ),
         reads=(*READABLE, BOUND),
         writes=(*WRITABLE, BOUND),
+        formats=tuple(
+            FormatInfo(
+                name=form.name,
+                label=form.label,
+                suffixes=form.suffixes,
+                reads=form.can_read,
+                writes=form.can_write,
+                frame=form.frame,
+                sh_degree=form.sh_degree,
+            )
+            for form in FORMATS
+        ),
+        frames=COMMON_FRAMES,
     )
 
 

@@ -112,11 +112,13 @@ class Answers:
         match request:
             case ImportFile():
                 path = self._folders.check(request.path)
-                return AssetList(assets=(self._desk.import_file(path, request.name or path.stem),))
+                info = self._desk.import_file(path, request.name or path.stem, request.frame, request.asset)
+                return AssetList(assets=(info,))
             case ImportUpload():
                 return AssetList(assets=(self._import_upload(request),))
             case ExportFile():
-                self._desk.export_file(request.asset, request.version, self._folders.check(request.path))
+                path = self._folders.check(request.path)
+                self._desk.export_file(request.asset, request.version, path, request.choices)
                 return Done()
             case ListViews(capture=capture):
                 folder = self._folders.check(capture.path) if isinstance(capture, FolderCapture) else capture.id
@@ -138,7 +140,8 @@ class Answers:
         named.unlink(missing_ok=True)
         named.hardlink_to(source)
         try:
-            return self._desk.import_file(named, request.name or Path(request.file_name).stem)
+            name = request.name or Path(request.file_name).stem
+            return self._desk.import_file(named, name, request.frame, request.asset)
         finally:
             named.unlink(missing_ok=True)
             source.unlink(missing_ok=True)  # the asset has its own copy

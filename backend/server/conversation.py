@@ -270,7 +270,7 @@ class Conversation:
     def _work_for(self, session: Session, message: ThreadRequest) -> tuple[Work, Callable[[], Message]]:
         match message:
             case FetchSplats():
-                return self._threads.slow, lambda: self._desk.bake(message.asset, message.version)
+                return self._threads.slow, lambda: self._desk.bake(message.asset, message.version, message.most)
             case FetchMesh():
                 return self._threads.slow, lambda: self._desk.mesh(message.job)
             case FetchPhoto():

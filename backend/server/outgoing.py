@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from backend.server.seam import Desk
@@ -44,12 +45,12 @@ class Outgoing:
         """Writes the file, unless it is still here from an earlier try: a version never changes."""
         if not request.version:
             raise UserError("bad_input", "A download needs a version.", "Ask for the asset's versions.")
-        name = hashlib.sha256(f"{request.asset}\n{request.version}\n{request.format}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(msgspec.json.encode(request)).hexdigest()[:32]
         path = self._folder / f"{name}.{request.format}"
         with self._lock:
             if not path.is_file():
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._desk.export_file(request.asset, request.version, path)
+                self._desk.export_file(request.asset, request.version, path, request.choices)
             content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
             self._downloads[session, name] = _Download(path, content)
         return DownloadOpened(download=name, size=len(content), file_name=f"{request.asset}.{request.format}")

@@ -18,8 +18,10 @@ from backend.store.payload import (
     arrays_to_cloud,
     binding_of,
     cloud_to_arrays,
+    extra_of,
     read_arrays,
     with_binding,
+    with_extra,
     write_arrays,
 )
 from backend.store.workspace import Workspace
@@ -34,9 +36,17 @@ class AssetStore:
         self._workspace = workspace
         self._catalogue = workspace.catalogue
 
-    def create(self, name: str, *, job: str = "") -> AssetCard:
+    def create(
+        self,
+        name: str,
+        *,
+        job: str = "",
+        frame: str = "opencv",
+        up: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        notes: tuple[str, ...] = (),
+    ) -> AssetCard:
         """An asset without a version yet."""
-        card = AssetCard(id=new_id(), created=time.time(), name=name, job=job)
+        card = AssetCard(id=new_id(), created=time.time(), name=name, job=job, frame=frame, up=up, notes=notes)
         self._workspace.keep(card)
         return card
 
@@ -59,6 +69,10 @@ class AssetStore:
     def delete(self, asset: str) -> None:
         """Takes it off the list. Its versions stay until nothing reaches them and they are collected."""
         self._workspace.keep(msgspec.structs.replace(self.asset(asset), deleted=True))
+
+    def frame(self, asset: str) -> str:
+        """Which way the axes of its numbers point, also of an asset that was deleted."""
+        return self._workspace.find(AssetCard, asset, "asset").frame
 
     def stand_upright(self, asset: str, up: tuple[float, float, float]) -> AssetCard:
         """Remembers which way is up, [3] in the asset's frame."""
@@ -100,11 +114,13 @@ class AssetStore:
         job: str = "",
         antialiased: bool = False,
         binding: Arrays | None = None,
+        extra: Arrays | None = None,
         identifier: str = "",
     ) -> VersionCard:
         """Stores a whole cloud as the newest version.
 
         binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices.
+        extra: further numbers of each splat by name, [N] each; edits do not keep them.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
         """
@@ -123,8 +139,9 @@ class AssetStore:
             antialiased=antialiased,
             bounds=_bounds(cloud),
             bound_vertices=_vertices_of(binding),
+            extra=tuple(extra or ()),
         )
-        return self._write(card, _with_binding(cloud_to_arrays(cloud), binding))
+        return self._write(card, with_extra(_with_binding(cloud_to_arrays(cloud), binding), extra or {}))
 
     def edit(
         self,
@@ -179,6 +196,10 @@ class AssetStore:
         Raises UserError when its file is missing or damaged.
         """
         return binding_of(read_arrays(self.payload_path(card))) if card.bound_vertices else None
+
+    def extra(self, card: VersionCard) -> Arrays:
+        """Further numbers of each splat, [N] each. Raises UserError when the version's file is missing or damaged."""
+        return extra_of(read_arrays(self.payload_path(card))) if card.extra else {}
 
     def read(self, card: VersionCard) -> SplatCloud:
         """Raises UserError when a file that it needs is missing or damaged."""

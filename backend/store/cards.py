@@ -35,6 +35,8 @@ class AssetCard(Card, frozen=True, tag="asset"):
     job: str = ""  # that made it
     deleted: bool = False  # not listed any more; its versions stay while something reaches them
     up: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the asset's frame; zeros = unknown
+    frame: str = "opencv"  # which way the axes of its numbers point; see backend/splats/io/frames.py
+    notes: tuple[str, ...] = ()  # a sentence each: what its file had that was left out, or what was assumed
 
 
 class VersionCard(Card, frozen=True, tag="version"):
@@ -49,6 +51,7 @@ class VersionCard(Card, frozen=True, tag="version"):
     antialiased: bool = False  # how it wants to be drawn
     bounds: tuple[float, float, float, float, float, float] | None = None  # lowest and highest corner; None = unknown
     bound_vertices: int = 0  # of the mesh that it is bound to; 0 = it is not bound
+    extra: tuple[str, ...] = ()  # names of further numbers that each splat has
     bytes: int = 0  # of the payload
     sha256: str = ""  # of the payload
 

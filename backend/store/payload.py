@@ -14,13 +14,17 @@ from backend.splats.io.atomic import write_bytes
 from shared_protocol.errors import UserError
 
 Arrays = dict[str, np.ndarray]
-_BINDING = "binding."  # begins the names of what a version holds beside its splats: what they are bound to
+# These begin the names of what a version holds beside its splats: what they are bound to, and further numbers of each.
+_BINDING, _EXTRA = "binding.", "extra."
 CLOUD_FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
 
 
-def write_arrays(path: Path, arrays: Arrays) -> tuple[int, str]:
-    """Writes the file and returns its size and SHA-256. Raises UserError when the disk is full."""
-    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+def write_arrays(path: Path, arrays: Arrays, facts: dict[str, str] | None = None) -> tuple[int, str]:
+    """Writes the file and returns its size and SHA-256. Raises UserError when the disk is full.
+
+    facts: what is said in the file's header beside the arrays.
+    """
+    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, facts)
     write_bytes(path, content)
     return len(content), hashlib.sha256(content).hexdigest()
 
@@ -32,6 +36,15 @@ def read_arrays(path: Path) -> Arrays:
     except FileNotFoundError as error:
         raise UserError("not_found", f"The splats in '{path}' are gone.", "Restore the file from a backup.") from error
     except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
+        raise _damaged(path) from error
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """What was said beside the arrays. Raises UserError when the file is damaged."""
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            return file.metadata() or {}
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise _damaged(path) from error
 
 
@@ -60,12 +73,30 @@ def arrays_to_cloud(arrays: Arrays, path: Path) -> SplatCloud:
 
 def with_binding(arrays: Arrays, binding: Arrays) -> Arrays:
     """Both in one file, which whoever only wants the splats reads as before."""
-    return arrays | {_BINDING + name: array for name, array in binding.items()}
+    return arrays | _named(_BINDING, binding)
 
 
 def binding_of(arrays: Arrays) -> Arrays:
     """The other half of `with_binding`; empty where there is none."""
-    return {name.removeprefix(_BINDING): array for name, array in arrays.items() if name.startswith(_BINDING)}
+    return _found(_BINDING, arrays)
+
+
+def with_extra(arrays: Arrays, extra: Arrays) -> Arrays:
+    """The same for further numbers of each splat, [N] each."""
+    return arrays | _named(_EXTRA, extra)
+
+
+def extra_of(arrays: Arrays) -> Arrays:
+    """The other half of `with_extra`; empty where there are none."""
+    return _found(_EXTRA, arrays)
+
+
+def _named(start: str, arrays: Arrays) -> Arrays:
+    return {start + name: array for name, array in arrays.items()}
+
+
+def _found(start: str, arrays: Arrays) -> Arrays:
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
 def _damaged(path: Path) -> UserError:

@@ -42,6 +42,7 @@ from shared_protocol.things import (
     IDENTITY,
     AssetInfo,
     CapturedView,
+    ExportChoices,
     JobState,
     MeasuredView,
     MethodInfo,
@@ -84,6 +85,7 @@ class FakeDesk:
         self.trained: list[Train] = []
         self.measured: list[MeasureViews] = []
         self.posed: dict[str, PoseMesh] = {}
+        self.chosen = ExportChoices()  # with the last export
         self.held_versions: dict[tuple[str, str], tuple[str, ...]] = {}
         self.closed = False
 
@@ -237,18 +239,20 @@ class FakeDesk:
     def hold(self, kind: str, holder: str, versions: tuple[str, ...]) -> None:
         self.held_versions[kind, holder] = versions
 
-    def bake(self, asset: str, version: str) -> Splats:
+    def bake(self, asset: str, version: str, most: int) -> Splats:
         self._asset(asset)
-        return made_splats(self._splats)
+        return made_splats(min(self._splats, most or self._splats))
 
-    def import_file(self, path: Path, name: str) -> AssetInfo:
-        asset = f"asset-{next(self._numbers)}"
+    def import_file(self, path: Path, name: str, frame: str, asset: str) -> AssetInfo:
+        asset = asset or f"asset-{next(self._numbers)}"
         shutil.copyfile(path, self.workspace / f"{asset}.bytes")
-        self._assets[asset] = AssetInfo(asset=asset, name=name, head="v1", bytes=path.stat().st_size)
+        size = path.stat().st_size
+        self._assets[asset] = AssetInfo(asset=asset, name=name, head="v1", bytes=size, frame=frame or "opencv")
         return self._assets[asset]
 
-    def export_file(self, asset: str, version: str, path: Path) -> None:
+    def export_file(self, asset: str, version: str, path: Path, choices: ExportChoices) -> None:
         self._asset(asset)
+        self.chosen = choices
         shutil.copyfile(self.workspace / f"{asset}.bytes", path)
 
     def pose(self, request: PoseMesh) -> None:

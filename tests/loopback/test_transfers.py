@@ -36,7 +36,7 @@ from shared_protocol.messages import (
     WantChunk,
 )
 from shared_protocol.remote import Backend
-from shared_protocol.things import ManifestFile
+from shared_protocol.things import IDENTITY, ExportChoices, ManifestFile
 
 from .conftest import Serving
 from .fake_desk import sha256
@@ -369,3 +369,16 @@ def test_small_messages_do_not_wait_behind_a_transfer(backend: Backend, tmp_path
         waits.append(time.monotonic() - started)
     sending.join()
     assert sorted(waits)[len(waits) // 2] < 0.1
+
+
+def test_the_frame_of_a_file_and_the_choices_of_an_export_arrive(serve: Callable[..., Serving], tmp_path: Path) -> None:
+    serving = serve()
+    path, choices = file_of(tmp_path, 1000), ExportChoices(frame="y_up", world_from_object=IDENTITY, sh_degree=1)
+    with connect_to(lambda: serving.target, timeout_s=10) as backend:
+        assert backend.import_file(path, frame="z_up").frame == "z_up"
+        asset = far(backend).import_file(path, frame="RUF")
+        assert asset.frame == "RUF"
+        backend.fetch_file(asset.asset, "v1", tmp_path / "back.ply", choices=choices)
+        assert serving.desk.chosen == choices
+        backend.fetch_file(asset.asset, "v1", tmp_path / "back.ply")
+        assert serving.desk.chosen == ExportChoices()  # another file, not the one from before

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from backend.splats.io.content import SplatContent
 from backend.splats.io.formats import (
+    FORMATS,
     READABLE,
     WRITABLE,
     describe_file,
     format_by_name,
+    read_and_warn,
     read_cloud,
     read_splats,
     refuse_unwritable_name,
@@ -23,11 +25,13 @@ BOUND = ".safetensors"  # splats together with what they are bound to, which `jo
 
 __all__ = [
     "BOUND",
+    "FORMATS",
     "READABLE",
     "WRITABLE",
     "SplatContent",
     "describe_file",
     "format_by_name",
+    "read_and_warn",
     "read_cloud",
     "read_splats",
     "refuse_unwritable_name",

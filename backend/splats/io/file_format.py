@@ -33,7 +33,8 @@ class Format:
     frame: what a file without a word about it is assumed to be in, and what is written unless the user asks otherwise.
     sh_degree: the highest that a file can hold.
     recognises: whether a file is of this format, by its first HEAD_BYTES bytes; the path is for formats without a mark.
-    keeps_frame: a file says which frame it is in, so that every frame can be written and read back.
+    keeps_frame: a file says which frame it is in, so that others can be written and read back.
+    prescribes_frame: files of this format are in `frame`, or they are wrong.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Format:
     read: Read | None = None
     write: Write | None = None
     keeps_frame: bool = False
+    prescribes_frame: bool = False
 
     @property
     def can_read(self) -> bool:

@@ -91,12 +91,17 @@ def write_splats(path: Path, content: SplatContent, frame: Frame | None = None, 
     form.write(Path(path), turned(content, frame or form.frame))
 
 
-def read_cloud(path: Path) -> SplatCloud:
-    """Only the splats of a file, in the file's frame; its notes go to the log. Raises UserError as `read_splats`."""
+def read_and_warn(path: Path) -> SplatContent:
+    """The same; the notes go to the log, too."""
     content = read_splats(path)
     for note in content.notes:
         log.warning("'%s': %s", path, note)
-    return content.cloud
+    return content
+
+
+def read_cloud(path: Path) -> SplatCloud:
+    """Only the splats of a file, in the file's frame; the notes go to the log. Raises UserError as `read_splats`."""
+    return read_and_warn(path).cloud
 
 
 def write_cloud(path: Path, cloud: SplatCloud) -> None:

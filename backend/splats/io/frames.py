@@ -51,6 +51,17 @@ def letters_of(frame: Frame) -> str:
     return _LETTERS_OF[frame]
 
 
+def is_mirrored(frame: Frame) -> bool:
+    """Whether it is left-handed: the mirror image of those in common use."""
+    return float(np.linalg.det(_axes(frame))) < 0
+
+
+def up_in(frame: Frame) -> tuple[float, float, float]:
+    """Where up is, as a unit vector of numbers in this frame."""
+    x, y, z = _axes(frame)[1].tolist()
+    return (x, y, z)
+
+
 def rotation_between(source: Frame, target: Frame) -> np.ndarray:
     """The matrix that carries coordinates in `source` into those in `target`, [3, 3] float64 of 0, 1 and -1.
 

@@ -92,7 +92,7 @@ def test_splats_are_written_as_the_posed_mesh_takes_them(ball: Path, shape: Tria
         ("bind BALL BALL -o OUT.ply", 1, "has no faces"),
         ("bind BALL REST -o OUT.ply --method apply_pose", 1, "not bound"),
         ("bind BALL REST -o OUT.ply --pose BALL", 1, "has no faces"),
-        ("bind BALL REST -o OUT.glb", 1, "does not end in .ply"),
+        ("bind BALL REST -o OUT.xyz", 1, "no suffix of a format"),
     ],
 )
 def test_what_cannot_work_is_said_and_writes_nothing(
