@@ -145,6 +145,29 @@ def _clipping(scale: float, offset: float) -> tuple[float, float]:
     return near, far if far > near else 1e10
 
 
+def window_from_camera(camera: things.ViewCamera) -> Array:
+    """The projection of OpenGL, [4, 4], of points in the camera's own axes (OpenCV's)."""
+    near, far, depth = camera.near, camera.far, camera.far - camera.near
+    matrix = np.zeros((4, 4))
+    matrix[0, 0], matrix[1, 1] = 2 * camera.fx / camera.width, -2 * camera.fy / camera.height
+    offset = 3 if camera.orthographic else 2
+    matrix[0, offset], matrix[1, offset] = 2 * camera.cx / camera.width - 1, 1 - 2 * camera.cy / camera.height
+    if camera.orthographic:
+        matrix[2, 2], matrix[2, 3], matrix[3, 3] = 2 / depth, -(far + near) / depth, 1
+    else:
+        matrix[2, 2], matrix[2, 3], matrix[3, 2] = (far + near) / depth, -2 * far * near / depth, 1
+    return matrix
+
+
+def distances(window_depth: npt.NDArray[np.float32], camera: things.ViewCamera) -> npt.NDArray[np.float32]:
+    """How far what a depth buffer holds (0..1) is along the axis, in world units; infinity where there is nothing."""
+    near, far = camera.near, camera.far
+    share = window_depth.astype(np.float64)
+    found = near + share * (far - near) if camera.orthographic else near * far / (far - share * (far - near))
+    found[window_depth >= 1] = np.inf
+    return found.astype(np.float32)
+
+
 def lens_of(fx: float, fy: float, cx: float, cy: float, width: int, height: int) -> tuple[Lens, tuple[float, float]]:
     """The lens, and the pixel aspect (x, y), with which Blender's camera sees what a pinhole camera sees.
 

@@ -1,4 +1,4 @@
-"""What one viewport shows and asks for next: one request on its way, coarse while it moves, whole at rest."""
+"""What one viewport shows and asks for next: one request on its way, coarse while it moves, whole and exact at rest."""
 
 from __future__ import annotations
 
@@ -28,21 +28,28 @@ class Wish(msgspec.Struct, frozen=True):
     """What a view shows: its camera, of the view's own size, and the objects.
 
     revision: rises when the same objects look different: a job has gone on, or a pose has changed.
+    hiders: rises when what stands in front of them may have changed: a mesh has moved, or is hidden.
     """
 
     camera: things.ViewCamera
     objects: tuple[things.SceneObject, ...]
     revision: int = 0
+    hiders: int = 0
 
     def same_place(self, other: Wish) -> bool:
         return self.camera == other.camera and self.objects == other.objects
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A request for a picture; scale: its pixels per pixel of the view, along a side."""
+    """A request for a picture; scale: its pixels per pixel of the view, along a side.
+
+    is_exact: the blend stops at the scene's surface, which is sent along; such a picture is right only as long as that
+    surface is. Else the picture holds all splats, and is tested against the scene's depth when it is drawn.
+    """
 
     wish: Wish
     scale: float
+    is_exact: bool = False
 
     @property
     def camera(self) -> things.ViewCamera:
@@ -66,30 +73,47 @@ class View(msgspec.Struct, frozen=True):
 
     wish: Wish | None = None  # None = there is nothing to see
     moved: float = -math.inf  # when camera or objects changed
+    stirred: float = -math.inf  # when what may hide the splats changed
     asked: Ask | None = None  # is on its way
-    shown: Ask | None = None  # what the newest picture answers
+    shown: Ask | None = None  # what the newest picture of all splats answers
+    exact: Ask | None = None  # what the newest picture of those in front of a surface answers
     moving_scale: float = 0.5
     not_before: float = -math.inf
 
     def wants(self, wish: Wish | None, now: float) -> View:
         """The view shows this now."""
         if wish is None or not any(item.visible for item in wish.objects):
-            return _replace(self, wish=None, shown=None)
-        if self.wish is not None and self.wish.same_place(wish):
-            return _replace(self, wish=wish)
-        return _replace(self, wish=wish, moved=now)
+            return _replace(self, wish=None, shown=None, exact=None)
+        before = self.wish
+        moved = self.moved if before is not None and before.same_place(wish) else now
+        stirred = self.stirred if before is not None and before.hiders == wish.hiders else now
+        return _replace(self, wish=wish, moved=moved, stirred=stirred)
 
-    def next(self, now: float, pace: Pace) -> Ask | None:
-        """What to ask for now. None = nothing, or not yet."""
+    def rests(self, now: float) -> bool:
+        """Neither the view nor what may hide the splats has changed for a while."""
+        return now - max(self.moved, self.stirred) >= REST_S
+
+    def next(self, now: float, pace: Pace, *, can_be_exact: bool = False) -> Ask | None:
+        """What to ask for now. None = nothing, or not yet. can_be_exact: the surface of the view can be told."""
         if self.wish is None or self.asked is not None or now < self.not_before:
             return None
-        is_here = self.shown is not None and self.shown.wish.same_place(self.wish)
+        shown, exact = self._here(self.shown), self._here(self.exact)
         if now - self.moved < REST_S:
-            return None if is_here else Ask(self.wish, self.moving_scale)
-        if self.shown is None or not is_here or self.shown.scale < 1:
-            return Ask(self.wish, 1.0)
-        is_newest = self.shown.wish.revision == self.wish.revision
-        return None if is_newest or now < pace.free_at else Ask(self.wish, 1.0)
+            return None if shown or exact else Ask(self.wish, self.moving_scale)
+        if can_be_exact and self.rests(now):
+            newest, ask = exact, Ask(self.wish, 1.0, True)
+        else:
+            newest, ask = shown, Ask(self.wish, 1.0)
+        if newest is None or newest.scale < 1:
+            return ask
+        is_newest = newest.wish.revision == self.wish.revision
+        return None if is_newest or now < pace.free_at else ask
+
+    def _here(self, ask: Ask | None) -> Ask | None:
+        """The picture, if it was made of what the view shows now, and is still right."""
+        if ask is None or self.wish is None or not ask.wish.same_place(self.wish):
+            return None
+        return ask if not ask.is_exact or ask.wish.hiders == self.wish.hiders else None
 
     def asking(self, ask: Ask) -> View:
         return _replace(self, asked=ask)
@@ -101,8 +125,10 @@ class View(msgspec.Struct, frozen=True):
             return self
         fit = asked.scale * math.sqrt(MOVING_PICTURE_S / max(seconds, 1e-4))
         scale = min(max(fit, COARSEST), 2 * self.moving_scale, 1.0)  # one quick picture is no proof
-        shown = asked if self.wish is not None else None
-        return _replace(self, asked=None, shown=shown, moving_scale=scale)
+        view = _replace(self, asked=None, moving_scale=scale)
+        if self.wish is None:
+            return view
+        return _replace(view, exact=asked) if asked.is_exact else _replace(view, shown=asked)
 
     def overtaken(self) -> View:
         """The backend answered that a newer request had come."""
@@ -111,13 +137,30 @@ class View(msgspec.Struct, frozen=True):
     def failed(self, now: float) -> View:
         return _replace(self, asked=None, not_before=now + RETRY_S)
 
-    def fits(self, camera: things.ViewCamera, now: float) -> bool:
-        """Whether the newest picture may be drawn for this camera, moved as `corners` says."""
-        if self.shown is None or self.wish is None:
-            return False
-        if self.shown.wish.objects != self.wish.objects and now - self.moved > STALE_S:
-            return False
-        return is_near(self.shown.wish.camera, camera)
+    def dropped(self, now: float) -> View:
+        """The pictures cannot be drawn; others are asked for in a while."""
+        return _replace(self, shown=None, exact=None, not_before=now + RETRY_S)
+
+    def best(self, camera: things.ViewCamera, hiders: int, now: float) -> Ask | None:
+        """Which of the pictures may be drawn for this camera, moved as `corners` says. None = neither.
+
+        An exact one is drawn from where it was made only, and never when something else may hide the splats by now.
+        """
+        if self.wish is None:
+            return None
+        wanted, is_stale = self.wish.objects, now - self.moved > STALE_S
+        fitting = [
+            ask
+            for ask in (self.exact, self.shown)
+            if ask is not None
+            and (ask.wish.objects == wanted or not is_stale)
+            and (
+                (ask.wish.camera == camera and ask.wish.hiders == hiders)
+                if ask.is_exact
+                else is_near(ask.wish.camera, camera)
+            )
+        ]
+        return max(fitting, key=lambda ask: (ask.wish.objects == wanted, ask.is_exact), default=None)
 
 
 def resized(camera: things.ViewCamera, scale: float) -> things.ViewCamera:

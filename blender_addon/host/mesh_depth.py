@@ -1,54 +1,120 @@
-"""How far the scene's meshes are, where Blender leaves it out: without overlays EEVEE and Cycles draw only colours."""
+"""How far the meshes of a viewport are, drawn by ourselves where Blender leaves it out or mixes overlays into it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import bpy
 import gpu
+import numpy as np
+import numpy.typing as npt
 from gpu_extras.batch import batch_for_shader
 
-from . import meshes
+from ..core import camera as cameras
+from ..protocol import things
+from .hiding_meshes import Hiders, Triangles
 
-# By the addresses of a depsgraph and a viewport, which are never followed. None = there are no faces.
-_batches: dict[tuple[int, int], gpu.types.GPUBatch | None] = {}
+_VERTEX = """
+void main() {
+  vec4 seen = camera_from_object * vec4(place, 1.0);
+  far_away = seen.z;
+  gl_Position = window_from_camera * seen;
+}
+"""
+_FRAGMENT = "void main() { distance = vec4(far_away); }"
+
+_shader: gpu.types.GPUShader | None = None
 
 
-def is_left_out(space: bpy.types.SpaceView3D, engine: str) -> bool:
-    """engine: the scene's, which "Rendered" shading uses."""
-    by_workbench = space.shading.type in ("WIREFRAME", "SOLID") or (
-        space.shading.type == "RENDERED" and engine == "BLENDER_WORKBENCH"
-    )
-    return not space.overlay.show_overlays and not by_workbench
-
-
-def draw(depsgraph: bpy.types.Depsgraph, space: bpy.types.SpaceView3D) -> None:
-    """Into the depth of the active framebuffer, in place of what is there, by the matrices that are set."""
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    key = depsgraph.as_pointer(), space.as_pointer()
-    if key not in _batches:
-        surface: Any = meshes.surface_of_scene(depsgraph, space)
-        has_faces = len(surface.faces) > 0
-        arrays = {"pos": surface.vertices}
-        _batches[key] = batch_for_shader(shader, "TRIS", arrays, indices=surface.faces) if has_faces else None
+def draw(hiders: Hiders, camera: things.ViewCamera) -> None:
+    """Into the depth of the active framebuffer, in place of what is there; its colours stay."""
     state: Any = gpu.state
     state.active_framebuffer_get().clear(depth=1.0)
-    batch = _batches[key]
-    if batch is None:
-        return
-    shader.bind()
-    shader.uniform_float("color", (0.0, 0.0, 0.0, 0.0))
     state.color_mask_set(False, False, False, False)
-    state.depth_mask_set(True)
-    state.depth_test_set("LESS_EQUAL")
     try:
-        batch.draw(shader)
+        _draw(hiders, camera)
     finally:
-        state.depth_test_set("NONE")
-        state.depth_mask_set(False)
         state.color_mask_set(True, True, True, True)
 
 
+def distances(hiders: Hiders, camera: things.ViewCamera) -> npt.NDArray[np.float32]:
+    """Along the viewing axis, through the centre of each pixel, [H, W]; infinity where there is nothing."""
+    width, height = camera.width, camera.height
+    make_texture: Any = gpu.types.GPUTexture  # the stubs know neither constructor
+    make_framebuffer: Any = gpu.types.GPUFrameBuffer
+    color, depth = (
+        make_texture((width, height), format="R32F"),
+        make_texture((width, height), format="DEPTH_COMPONENT32F"),
+    )
+    framebuffer = make_framebuffer(depth_slot=depth, color_slots=[color])
+    with framebuffer.bind():
+        framebuffer.clear(color=(0.0, 0.0, 0.0, 0.0), depth=1.0)
+        _draw(hiders, camera)
+        buffer = framebuffer.read_color(0, 0, width, height, 1, 0, "FLOAT")
+    found = flat(buffer, width * height).reshape(height, width)[::-1].copy()
+    found[found == 0] = np.inf
+    return found
+
+
+def flat(buffer: Any, length: int) -> npt.NDArray[np.float32]:
+    """What was read from the graphics card: 4.5 and 5.0 read buffers of more axes wrongly."""
+    buffer.dimensions = length
+    return np.array(buffer, np.float32)
+
+
 def forget() -> None:
-    """The scene has changed."""
-    _batches.clear()
+    """The shader is made again when it is needed."""
+    global _shader
+    _shader = None
+
+
+def _draw(hiders: Hiders, camera: things.ViewCamera) -> None:
+    shader = _made_shader()
+    shader.bind()
+    shader.uniform_float("window_from_camera", _matrix(cameras.window_from_camera(camera)))
+    # Multiplied in double precision: far from the origin, single precision would lose where things are.
+    from_objects = np.reshape(camera.camera_from_world, (4, 4)) @ hiders.places
+    state: Any = gpu.state
+    state.depth_mask_set(True)
+    state.depth_test_set("LESS_EQUAL")
+    try:
+        for (triangles, _), camera_from_object in zip(hiders.parts, from_objects, strict=True):
+            batch = _batch(triangles, shader)
+            if batch is not None:
+                shader.uniform_float("camera_from_object", _matrix(camera_from_object))
+                batch.draw(shader)
+    finally:
+        state.depth_test_set("NONE")
+        state.depth_mask_set(False)
+
+
+def _batch(triangles: Triangles, shader: gpu.types.GPUShader) -> gpu.types.GPUBatch | None:
+    mesh: Any = triangles.mesh
+    if mesh is not None:
+        triangles.mesh = None
+        if len(mesh.faces):
+            triangles.batch = batch_for_shader(shader, "TRIS", {"place": mesh.vertices}, indices=mesh.faces)
+    return triangles.batch
+
+
+def _matrix(values: np.ndarray) -> Any:
+    from mathutils import Matrix  # Blender's own, of single precision
+
+    return Matrix(values.tolist())
+
+
+def _made_shader() -> gpu.types.GPUShader:
+    global _shader
+    if _shader is None:
+        info = gpu.types.GPUShaderCreateInfo()
+        make_interface: Any = gpu.types.GPUStageInterfaceInfo
+        between = make_interface("splatwright_mesh_depth")
+        between.smooth("FLOAT", "far_away")
+        info.vertex_in(0, "VEC3", "place")
+        info.vertex_out(between)
+        info.push_constant("MAT4", "window_from_camera")
+        info.push_constant("MAT4", "camera_from_object")
+        info.fragment_out(0, "VEC4", "distance")
+        info.vertex_source(_VERTEX)
+        info.fragment_source(_FRAGMENT)
+        _shader = gpu.shader.create_from_info(info)
+    return _shader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -9,8 +10,8 @@ import gpu
 import numpy as np
 
 from ..core import camera as cameras
-from ..protocol import errors, messages
-from . import bindings, current, mesh_depth, objects, overlay_drawing
+from ..protocol import errors, messages, things
+from . import bindings, current, hiding_meshes, local_display, mesh_depth, objects, overlay_drawing, view_surface
 
 PICTURE_S = 600.0
 _WARM_UP = 8  # pixels
@@ -18,25 +19,21 @@ _WARM_UP = 8  # pixels
 _has_graphics = False
 
 
-def draw(view_from_world: np.ndarray, window_from_view: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A picture of the active scene as its first 3D view would draw it from there, [H, W, 4] uint8 sRGB.
+def draw(
+    view_from_world: np.ndarray, window_from_view: np.ndarray, width: int, height: int, *, by_blender: bool = False
+) -> np.ndarray:
+    """A picture of the active scene as its first 3D view would draw it from there at rest, [H, W, 4] uint8 sRGB.
 
     view_from_world, window_from_view: [4, 4] each, in OpenGL's conventions, as a RegionView3D has them. The overlay is
     a window's, but for how half-transparent pixels are blended: here exactly in sRGB.
-    Raises UserError when the backend cannot draw, or when Blender has no graphics.
+    by_blender: Blender draws the copies beside the .blend, as it does without a backend, which then is not needed.
+    Raises UserError when the backend cannot draw, a copy cannot be read, or Blender has no graphics.
     """
     context: Any = bpy.context
-    link = current.connect()
     depsgraph = context.evaluated_depsgraph_get()
     space, region = _view_of(context.window)
-    shown = objects.scene_objects(
-        depsgraph, for_render=False, space=space, pose_of=lambda item: bindings.pose_for_render(item, depsgraph, link)
-    )
     camera = cameras.view_camera_of_window(window_from_view, view_from_world, width, height)
-    picture = None
-    if shown:
-        request = messages.Render(objects=shown, camera=camera)
-        picture = overlay_drawing.DrawnPicture.of(link.request(request, messages.Picture, PICTURE_S), camera)
+    draw_splats = _local(depsgraph, space, camera) if by_blender else _of_backend(depsgraph, space, camera)
     _start_graphics()
     make_target: Any = gpu.types.GPUOffScreen  # the stubs do not know it well
     target = make_target(width, height, format="RGBA8")
@@ -51,31 +48,67 @@ def draw(view_from_world: np.ndarray, window_from_view: np.ndarray, width: int, 
             do_color_management=True,
         )
         with target.bind():
-            if picture is not None:
-                if mesh_depth.is_left_out(space, context.scene.render.engine):
-                    _draw_mesh_depth(depsgraph, space, view_from_world, window_from_view)
-                overlay_drawing.draw(picture, camera, as_light=False)
+            draw_splats()
             return _read(width, height)
     finally:
         target.free()
 
 
-def _draw_mesh_depth(depsgraph: Any, space: Any, view_from_world: np.ndarray, window_from_view: np.ndarray) -> None:
-    mesh_depth.forget()  # nobody may have told that the scene has changed
-    matrices: Any = gpu.matrix
-    with matrices.push_pop(), matrices.push_pop_projection():
-        matrices.load_matrix(_matrix(view_from_world))
-        matrices.load_projection_matrix(_matrix(window_from_view))
-        mesh_depth.draw(depsgraph, space)
+def _of_backend(depsgraph: Any, space: Any, camera: things.ViewCamera) -> Callable[[], None]:
+    link = current.connect()
+    shown = objects.scene_objects(
+        depsgraph, for_render=False, space=space, pose_of=lambda item: bindings.pose_for_render(item, depsgraph, link)
+    )
+    return lambda: _draw_splats(link, depsgraph, space, shown, camera) if shown else None
 
 
-def draw_camera(camera_object: Any, width: int, height: int) -> np.ndarray:
+def _local(depsgraph: Any, space: Any, camera: things.ViewCamera) -> Callable[[], None]:
+    local_display.make_ready()
+    context: Any = bpy.context
+    view = local_display.LocalView()
+
+    def draw() -> None:
+        if view.look(depsgraph, space, 0):
+            if view_surface.is_left_out(space, context.scene.render.engine):
+                hiding_meshes.changed(None)  # nobody may have told that the scene has changed
+                hiders = hiding_meshes.look(depsgraph, space)
+                hiding_meshes.read(hiders, depsgraph, space)
+                mesh_depth.draw(hiders, camera)
+            view.draw(camera, as_light=False)
+
+    return draw
+
+
+def _draw_splats(
+    link: Any, depsgraph: Any, space: Any, shown: tuple[things.SceneObject, ...], camera: things.ViewCamera
+) -> None:
+    """Over the active framebuffer, which holds the view. It waits for the backend."""
+    context: Any = bpy.context
+    hiding_meshes.changed(None)  # nobody may have told that the scene has changed
+    hiders = hiding_meshes.look(depsgraph, space)
+    hiding_meshes.read(hiders, depsgraph, space)
+    source = view_surface.source_of(
+        space, space.region_3d, context.scene.render.engine, context.mode, hiders.has_others
+    )
+    surface = None if source == "none" else view_surface.take(source, hiders, 0, camera)
+    request = messages.Render(
+        objects=shown,
+        camera=camera,
+        depth=surface is None or space.overlay.show_overlays,
+        surface_depth=None if surface is None else surface.depth,
+    )
+    picture = overlay_drawing.DrawnPicture.of(link.request(request, messages.Picture, PICTURE_S), camera)
+    overlay_drawing.draw(picture, camera, as_light=False, is_exact=surface is not None)
+
+
+def draw_camera(camera_object: Any, width: int, height: int, *, by_blender: bool = False) -> np.ndarray:
     """The same through a camera, without its sensor's shape: its lens fills the picture."""
     context: Any = bpy.context
     depsgraph = context.evaluated_depsgraph_get()
     window_from_view = camera_object.calc_matrix_camera(depsgraph, x=width, y=height)
     view_from_world = camera_object.evaluated_get(depsgraph).matrix_world.normalized().inverted()
-    return draw(np.array(view_from_world, np.float64), np.array(window_from_view, np.float64), width, height)
+    matrices = np.array(view_from_world, np.float64), np.array(window_from_view, np.float64)
+    return draw(*matrices, width, height, by_blender=by_blender)
 
 
 def _view_of(window: Any) -> tuple[Any, Any]:

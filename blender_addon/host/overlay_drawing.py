@@ -35,7 +35,8 @@ vec4 as_light(vec4 color) {  // premultiplied sRGB
 """
 
 # The bytes of a colour travel in a float's bits: a texture takes floats only, and turning bytes into floats costs more
-# than the whole drawing. `settings`: near, far, 1 = parallel rays, 1 = what is written is light and not sRGB.
+# than the whole drawing. `settings`: near, far, 1 = parallel rays, 1 = what is written is light and not sRGB; `nearer`:
+# by how much of the depth buffer's range the picture is drawn nearer.
 _FRAGMENT = """
 vec4 bytes_at(ivec2 at) {
   uint bits = floatBitsToUint(texelFetch(colors, at, 0).r);
@@ -55,7 +56,7 @@ void main() {
     vec2 part = mix(1.0 - share, share, vec2(step_by));
     vec4 here = bytes_at(at) * part.x * part.y;
     color += here;
-    z += here.a * texelFetch(depths, at, 0).r;
+    z += here.a * texelFetch(depths, min(at, textureSize(depths, 0) - 1), 0).r;
   }
   if (color.a < 0.5 / 255.0) {
     discard;
@@ -66,10 +67,13 @@ void main() {
   vec3 seen = vec3(ray * (is_parallel ? 1.0 : z), z);
   z = max(dot(depth_row.xyz, seen) + depth_row.w, settings.x);
   float window_depth = (z - settings.x) / (settings.y - settings.x);
-  gl_FragDepth = clamp(is_parallel ? window_depth : window_depth * settings.y / z, 0.0, 1.0);
+  gl_FragDepth = clamp((is_parallel ? window_depth : window_depth * settings.y / z) - nearer, 0.0, 1.0);
   fragColor = settings.w > 0.5 ? as_light(color) : color;
 }
 """
+
+# Depths that lie closer together are one to a depth buffer of 24 bits.
+_NEARER = 4 / 2**24
 
 _shader: gpu.types.GPUShader | None = None
 
@@ -79,23 +83,27 @@ class DrawnPicture(msgspec.Struct):
 
     made_for: things.ViewCamera  # of the whole view, of which the picture may have fewer pixels
     color: np.ndarray  # [H, W, 4] uint8 premultiplied sRGB
-    depth: np.ndarray  # [H, W] float32, world units along the axis
-    distance: float  # of what is seen, in its middle
+    depth: np.ndarray | None  # [H, W] float32, world units along the axis; None = nothing hides the picture
+    distance: float  # of what is seen, in its middle; 0 = unknown
     textures: tuple[gpu.types.GPUTexture, gpu.types.GPUTexture] | None = None
 
     @classmethod
     def of(cls, picture: messages.Picture, made_for: things.ViewCamera) -> DrawnPicture:
-        """picture: with depth, its colours as bytes."""
-        assert picture.depth is not None
+        """picture: its colours as bytes."""
+        color = np.ascontiguousarray(picture.color)
+        if picture.depth is None:
+            return cls(made_for, color, None, 0.0)
         distance = overlay.middle_depth(picture.color, picture.depth)
-        return cls(made_for, np.ascontiguousarray(picture.color), np.ascontiguousarray(picture.depth), distance)
+        return cls(made_for, color, np.ascontiguousarray(picture.depth), distance)
 
 
-def draw(picture: DrawnPicture, camera: things.ViewCamera, *, as_light: bool) -> None:
-    """Draws into the active framebuffer, against its depth, for a view of this camera.
+def draw(picture: DrawnPicture, camera: things.ViewCamera, *, as_light: bool, is_exact: bool = False) -> None:
+    """Draws into the active framebuffer, against its depth where the picture has one, for a view of this camera.
 
     as_light: the framebuffer's colours are blended as light, as those of Blender's viewport are; else as sRGB.
+    is_exact: the picture holds only what lies in front of the scene's surface, which therefore must not hide it.
     Does not write depth, so that what is hardly there hides nothing that is drawn later.
+    Raises what Blender raises when the graphics card has no room for the textures.
     """
     if picture.textures is None:
         picture.textures = _textures(picture)
@@ -112,7 +120,8 @@ def draw(picture: DrawnPicture, camera: things.ViewCamera, *, as_light: bool) ->
     shader.uniform_float("lens", (made_for.cx / made_for.fx, made_for.cy / made_for.fy, width, height))
     shader.uniform_float("depth_row", row.tolist())
     shader.uniform_float("settings", (camera.near, camera.far, float(camera.orthographic), float(as_light)))
-    gpu.state.depth_test_set("LESS_EQUAL")
+    shader.uniform_float("nearer", _NEARER if is_exact else 0.0)
+    gpu.state.depth_test_set("NONE" if picture.depth is None else "LESS_EQUAL")
     gpu.state.depth_mask_set(False)
     gpu.state.blend_set("ALPHA_PREMULT")
     try:
@@ -129,9 +138,11 @@ def forget() -> None:
 
 
 def _textures(picture: DrawnPicture) -> tuple[gpu.types.GPUTexture, gpu.types.GPUTexture]:
-    height, width = picture.depth.shape
-    bits = picture.color.reshape(-1).view(np.float32)
-    return _texture(bits, width, height), _texture(picture.depth.reshape(-1), width, height)
+    height, width = picture.color.shape[:2]
+    colors = _texture(picture.color.reshape(-1).view(np.float32), width, height)
+    if picture.depth is None:
+        return colors, _texture(np.ones(1, np.float32), 1, 1)  # is not looked at, but a shader wants all its textures
+    return colors, _texture(picture.depth.reshape(-1), width, height)
 
 
 def _texture(values: np.ndarray, width: int, height: int) -> gpu.types.GPUTexture:
@@ -158,6 +169,7 @@ def _made_shader() -> gpu.types.GPUShader:
         info.push_constant("VEC4", "lens")
         info.push_constant("VEC4", "depth_row")
         info.push_constant("VEC4", "settings")
+        info.push_constant("FLOAT", "nearer")
         info.fragment_out(0, "VEC4", "fragColor")
         info.depth_write("ANY")
         info.vertex_source(_VERTEX)

@@ -1,54 +1,35 @@
-"""The overlay in Blender's viewports: asks the backend for pictures of what each one shows, and draws the newest."""
+"""The overlay in Blender's viewports: asks the backend for pictures of what each one shows, and takes the answers."""
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import blf
 import bpy
-import msgspec
 
 from ..core import events, overlay
 from ..protocol import errors, messages, things
-from . import bindings, cameras, current, held_versions, mesh_depth, objects, overlay_drawing
+from . import (
+    bindings,
+    current,
+    eyes,
+    held_versions,
+    hiding_meshes,
+    local_display,
+    mesh_depth,
+    objects,
+    overlay_drawing,
+    view_surface,
+    viewport_drawing,
+)
 
 log = logging.getLogger(__name__)
 
-_NOTICE_SIZE = 12  # points
-_NOTICE_FROM_CORNER = 20  # pixels at a scale of 1
+_READ_S = 0.002  # that a tick may take to read meshes
 
-_numbers = itertools.count(1)
-_handles: list[Any] = []
-
-
-class _Eye(msgspec.Struct):
-    """One region that shows the scene; found again by its address, which is never followed."""
-
-    stream: str = msgspec.field(default_factory=lambda: f"viewport {next(_numbers)}")
-    view: overlay.View = msgspec.field(default_factory=overlay.View)
-    camera: things.ViewCamera | None = None  # with which Blender has drawn last
-    objects: tuple[things.SceneObject, ...] = ()
-    picture: overlay_drawing.DrawnPicture | None = None
-    left_out: str = ""  # an object that is visible here, and whose splats the backend does not have
-    notice: str = ""
-
-
-_eyes: dict[int, _Eye] = {}
 _pace = overlay.Pace()
 _revision = 0
-_is_stale = True  # the scene has changed since its objects were collected
-_has_complained = False
-
-
-def mark_stale() -> None:
-    """The scene, or what the backend can draw of it, has changed; the next tick looks."""
-    global _is_stale
-    _is_stale = True
-    mesh_depth.forget()
 
 
 def advance() -> None:
@@ -56,47 +37,71 @@ def advance() -> None:
     if not current.is_interactive():
         return
     now = time.monotonic()
-    if _is_stale or bindings.has_news():
+    if eyes.is_stale or bindings.has_news():
         _collect()
+    local_display.advance(eyes.state)
     link = current.link()
     seen: set[int] = set()
-    for _, _, _, region in _regions():
-        eye = _eyes.get(region.as_pointer())
-        if eye is None:  # has not been drawn yet
+    depsgraphs: set[int] = set()
+    for window, space, region in eyes.regions():
+        key, depsgraph = region.as_pointer(), window.view_layer.depsgraph
+        eye = eyes.by_region.get(key)
+        if eye is None or depsgraph is None:  # has not been drawn yet
             continue
-        seen.add(region.as_pointer())
-        wish = None if eye.camera is None else overlay.Wish(eye.camera, eye.objects, _revision)
-        eye.view = eye.view.wants(wish, now)
-        if eye.view.shown is None:
-            eye.picture = None
-        ask = eye.view.next(now, _pace) if link is not None else None
-        if link is not None and ask is not None:
-            _ask(link, region.as_pointer(), eye, ask)
-    for gone in _eyes.keys() - seen:
-        del _eyes[gone]
+        seen.add(key)
+        depsgraphs.add(depsgraph.as_pointer())
+        if eye.objects or eye.local.is_drawing:
+            eye.look(depsgraph, space)
+            _read_meshes(eye, depsgraph, space, now)
+        _wish(eye, now)
+        if link is not None:
+            _advance(link, eye, region, now)
+    for gone in eyes.by_region.keys() - seen:
+        del eyes.by_region[gone]
+    hiding_meshes.keep(depsgraphs)
 
 
-def _regions() -> Iterator[tuple[bpy.types.Window, bpy.types.Area, bpy.types.SpaceView3D, bpy.types.Region]]:
-    manager: Any = bpy.context.window_manager
-    for window in manager.windows:
-        for area in window.screen.areas:
-            space = area.spaces.active
-            if isinstance(space, bpy.types.SpaceView3D):
-                for region in area.regions:
-                    if region.type == "WINDOW":
-                        yield window, area, space, region
+def _wish(eye: eyes.Eye, now: float) -> None:
+    wish = None
+    if eye.camera is not None and not local_display.is_by_choice():
+        wish = overlay.Wish(eye.camera, eye.objects, _revision, eye.hiders_number)
+    eye.view = eye.view.wants(wish, now)
+    if eye.view.shown is None:
+        eye.picture = None
+    if eye.view.exact is None:
+        eye.exact_picture = None
+
+
+def _read_meshes(eye: eyes.Eye, depsgraph: bpy.types.Depsgraph, space: bpy.types.SpaceView3D, now: float) -> None:
+    """Their triangles, where the view needs them: at rest, or at any time where Blender draws no depth itself."""
+    if eye.hiders is None or eye.source != "meshes":
+        return
+    if eye.view.rests(now) or view_surface.is_left_out(space, depsgraph.scene.render.engine):
+        hiding_meshes.read(eye.hiders, depsgraph, space, _READ_S)
+
+
+def _advance(link: Any, eye: eyes.Eye, region: bpy.types.Region, now: float) -> None:
+    is_read = eye.source == "depth" or (eye.hiders is not None and eye.hiders.is_up_to_date)
+    ask = eye.view.next(now, _pace, can_be_exact=eye.source != "none" and is_read)
+    if ask is None:
+        return
+    if ask.is_exact and eye.surface_of(ask.wish) is None:
+        if not eye.wants_surface:
+            eye.wants_surface = True
+            region.tag_redraw()
+        return
+    _ask(link, region.as_pointer(), eye, ask)
 
 
 def _collect() -> None:
     """What each viewport shows of the scene as it is now."""
-    global _is_stale
-    _is_stale = False
+    eyes.collected()
     found: dict[tuple[int, int], tuple[things.SceneObject, ...]] = {}
     any_splats = any(objects.is_splats(item) for item in bpy.data.objects)
     if any_splats:
         held_versions.reach()
-    for window, _, space, region in _regions():
-        eye = _eyes.get(region.as_pointer())
+    for window, space, region in eyes.regions():
+        eye = eyes.by_region.get(region.as_pointer())
         depsgraph = window.view_layer.depsgraph
         if eye is None or not any_splats or depsgraph is None:
             if eye is not None:
@@ -118,8 +123,16 @@ def _left_out(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D) -> 
     return ""
 
 
-def _ask(link: Any, key: int, eye: _Eye, ask: overlay.Ask) -> None:
-    request = messages.Render(objects=ask.wish.objects, camera=ask.camera, stream=eye.stream)
+def _ask(link: Any, key: int, eye: eyes.Eye, ask: overlay.Ask) -> None:
+    surface = eye.surface_of(ask.wish) if ask.is_exact else None
+    request = messages.Render(
+        objects=ask.wish.objects,
+        camera=ask.camera,
+        # Overlays draw lines in front of splats and behind them, which an exact picture knows nothing of.
+        depth=surface is None or eye.has_overlays,
+        surface_depth=None if surface is None else surface.depth,
+        stream=eye.stream,
+    )
     try:
         future = link.ask(request)
     except errors.UserError:  # the connection ended in this moment
@@ -128,17 +141,19 @@ def _ask(link: Any, key: int, eye: _Eye, ask: overlay.Ask) -> None:
     current.when_done(future, lambda answer: _answered(key, eye, ask, answer))
 
 
-def _answered(key: int, eye: _Eye, ask: overlay.Ask, answer: Any) -> None:
+def _answered(key: int, eye: eyes.Eye, ask: overlay.Ask, answer: Any) -> None:
     global _pace
     from concurrent.futures import CancelledError  # Blender starts without it
 
     now = time.monotonic()
-    if _eyes.get(key) is not eye:
+    if eyes.by_region.get(key) is not eye:
         return
     match answer:
         case messages.Picture():
             eye.view, eye.notice = eye.view.answered(answer.seconds), ""
-            if eye.view.shown is ask:
+            if eye.view.exact is ask:
+                eye.exact_picture = overlay_drawing.DrawnPicture.of(answer, ask.wish.camera)
+            elif eye.view.shown is ask:
                 eye.picture = overlay_drawing.DrawnPicture.of(answer, ask.wish.camera)
             if answer.step:
                 _pace = _pace.after(answer.seconds, now)
@@ -148,87 +163,27 @@ def _answered(key: int, eye: _Eye, ask: overlay.Ask, answer: Any) -> None:
             eye.view, eye.notice = eye.view.failed(now), answer.message
             if answer.kind == "not_found" and any(item.pose for item in ask.wish.objects):
                 bindings.forget()
-            mark_stale()
+            eyes.mark_stale()
         case _:
             eye.view, eye.notice = eye.view.failed(now), "The backend could not draw the splats."
             log.error("A picture failed", exc_info=answer if isinstance(answer, BaseException) else None)
-    _redraw(key)
-
-
-def _redraw(key: int) -> None:
-    for _, _, _, region in _regions():
-        if region.as_pointer() == key:
-            region.tag_redraw()
-
-
-# ---- drawn, in the middle of Blender's own drawing: nothing here may wait or raise
-
-
-def _draw_splats() -> None:
-    global _has_complained
-    try:
-        _draw()
-    except Exception:  # an error here would be printed at each redraw, and nobody could mend it
-        if not _has_complained:
-            log.exception("The splats could not be drawn")
-        _has_complained = True
-
-
-def _draw() -> None:
-    context: Any = bpy.context
-    region, region_3d = context.region, context.region_data
-    if not isinstance(region_3d, bpy.types.RegionView3D) or region.width < 1 or region.height < 1:
-        return
-    key = region.as_pointer()
-    eye = _eyes.get(key)
-    if eye is None:
-        eye = _eyes[key] = _Eye()
-        mark_stale()
-    eye.camera = cameras.view_camera_of_region(region, region_3d)
-    if eye.picture is not None and eye.view.fits(eye.camera, time.monotonic()):
-        if mesh_depth.is_left_out(context.space_data, context.scene.render.engine):
-            mesh_depth.draw(context.view_layer.depsgraph, context.space_data)
-        overlay_drawing.draw(eye.picture, eye.camera, as_light=True)
-
-
-def _draw_notice() -> None:
-    global _has_complained
-    try:
-        context: Any = bpy.context
-        eye = _eyes.get(context.region.as_pointer())
-        text = _notice(eye) if eye is not None else ""
-        if text:
-            scale = context.preferences.system.ui_scale
-            blf.size(0, _NOTICE_SIZE * scale)
-            blf.color(0, 1.0, 0.8, 0.3, 1.0)
-            blf.position(0, _NOTICE_FROM_CORNER * scale, _NOTICE_FROM_CORNER * scale, 0)
-            blf.draw(0, text)
-    except Exception:
-        if not _has_complained:
-            log.exception("The notice could not be drawn")
-        _has_complained = True
-
-
-def _notice(eye: _Eye) -> str:
-    """Why splats are not drawn, or are not up to date, in a viewport; "" = all is well."""
-    session = current.session()
-    if eye.objects and not session.is_connected:
-        return f"Splats are not up to date. {session.life.sentence}"
-    if eye.notice and eye.objects:
-        return f"Splats are not up to date. {eye.notice}"
-    if eye.left_out and not session.is_connected:
-        return f"The splats of '{eye.left_out}' are not drawn. {session.life.sentence}"
-    if eye.left_out and session.is_listed:
-        return f"The backend does not have the splats of '{eye.left_out}'. Locate them in the panel Splats."
-    return ""
+    eyes.redraw(key)
 
 
 # ---- what changes
 
 
 @bpy.app.handlers.persistent
-def _scene_changed(*_: object) -> None:
-    mark_stale()
+def _scene_changed(_scene: object, depsgraph: bpy.types.Depsgraph | None = None, *_: object) -> None:
+    hiding_meshes.changed(depsgraph)
+    eyes.mark_stale()
+
+
+@bpy.app.handlers.persistent
+def _all_changed(*_: object) -> None:
+    """Undo and opening a file put other objects in the place of those that were there."""
+    hiding_meshes.changed(None)
+    eyes.mark_stale()
 
 
 def _heard(event: events.Event) -> None:
@@ -237,35 +192,40 @@ def _heard(event: events.Event) -> None:
         case events.Heard(message=messages.JobProgress(job=job)):
             session = current.session()
             asset = session.jobs[job].state.asset if job in session.jobs else ""
-            if any(item.asset == asset for eye in _eyes.values() for item in eye.objects):
+            if any(item.asset == asset for eye in eyes.by_region.values() for item in eye.objects):
                 _revision += 1
             else:  # what has splats since this moment was left out until now
-                mark_stale()
+                eyes.mark_stale()
         case events.Heard(message=messages.JobNote() | messages.Preview()):
             pass
         case _:
             _revision += 1
-            mark_stale()
+            eyes.mark_stale()
 
 
-_HANDLERS = ("depsgraph_update_post", "frame_change_post", "undo_post", "redo_post", "load_post")
+_HANDLERS = {
+    "depsgraph_update_post": _scene_changed,
+    "frame_change_post": _scene_changed,
+    "undo_post": _all_changed,
+    "redo_post": _all_changed,
+    "load_post": _all_changed,
+}
 
 
 def register() -> None:
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(_scene_changed)
-    space = bpy.types.SpaceView3D
-    _handles.append(space.draw_handler_add(_draw_splats, (), "WINDOW", "POST_VIEW"))
-    _handles.append(space.draw_handler_add(_draw_notice, (), "WINDOW", "POST_PIXEL"))
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
+    viewport_drawing.register()
     current.listen(_heard)
 
 
 def unregister() -> None:
     current.unlisten(_heard)
-    while _handles:
-        bpy.types.SpaceView3D.draw_handler_remove(_handles.pop(), "WINDOW")
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).remove(_scene_changed)
-    _eyes.clear()
+    viewport_drawing.unregister()
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
+    eyes.by_region.clear()
+    hiding_meshes.forget()
     mesh_depth.forget()
     overlay_drawing.forget()
+    local_display.forget()

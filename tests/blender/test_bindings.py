@@ -67,12 +67,12 @@ def test_a_viewport_takes_up_each_pose_by_itself(
     bound: tuple[Any, Any], connected: ModuleType, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, mesh = bound
-    viewport = room("host.viewport")
+    viewport, eyes = room("host.viewport"), room("host.eyes")
     area = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D")
     region = next(region for region in area.regions if region.type == "WINDOW")
-    eye = viewport._Eye()  # as if a window had drawn it
+    eye = eyes.Eye()  # as if a window had drawn it
     monkeypatch.setattr(connected, "is_interactive", lambda: True)
-    monkeypatch.setitem(viewport._eyes, region.as_pointer(), eye)
+    monkeypatch.setitem(eyes.by_region, region.as_pointer(), eye)
     eye.camera = room("protocol").things.ViewCamera(
         camera_from_world=(1, 0, 0, 0, 0, 0, -1, 0, 0, 1, 0, 6, 0, 0, 0, 1),
         fx=200, fy=200, cx=80, cy=60, width=160, height=120,
@@ -82,7 +82,7 @@ def test_a_viewport_takes_up_each_pose_by_itself(
         viewport.advance()
         return eye.view.shown.wish.objects[0].pose if eye.view.shown else ""
 
-    viewport.mark_stale()
+    eyes.mark_stale()
     assert connected.wait_until(lambda: drawn_pose() != "", 20)
     at_rest, place = drawn_pose(), eye.picture.color[..., 3].argmax(1).max()
     mesh.data.shape_keys.key_blocks["Moved"].value = 1.0

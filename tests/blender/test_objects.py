@@ -73,7 +73,7 @@ def test_an_asset_without_splats_does_not_cost_the_others_their_picture(
     shown: Callable[[], list[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    events, messages, viewport = room("core.events"), room("protocol").messages, room("host.viewport")
+    events, messages, eyes = room("core.events"), room("protocol").messages, room("host.eyes")
     begun = room("protocol").things.AssetInfo(asset="begun", name="Begun", head="", job="7")
     connected.dispatch(events.Heard(messages.AssetChanged(asset=begun), 0.0))
     room("host.objects").create(bpy.context, begun)
@@ -83,10 +83,10 @@ def test_an_asset_without_splats_does_not_cost_the_others_their_picture(
     connected.dispatch(events.Heard(messages.JobChanged(job=state), 0.0))
     assert len(shown()) == 1
     step = messages.JobProgress(job="7", stage="training", step=1, steps=9, figures={"loss": 0.1, "splats": 5})
-    monkeypatch.setattr(viewport, "_is_stale", False)
+    monkeypatch.setattr(eyes, "is_stale", False)
     connected.dispatch(events.Heard(step, 1.0))
     assert len(shown()) == 2
-    assert viewport._is_stale  # else it would stay unseen until something in the scene changes
+    assert eyes.is_stale  # else it would stay unseen until something in the scene changes
 
 
 def test_an_asset_that_a_job_writes_is_shown_as_it_grows(

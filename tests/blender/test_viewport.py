@@ -22,15 +22,15 @@ def ball(connected: ModuleType, tmp_path: Path) -> Any:
 @pytest.fixture
 def eye(empty_file: None, room: Room, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The view state of the first 3D view, as if a window had drawn it, 160 x 120 pixels."""
-    viewport = room("host.viewport")
+    eyes = room("host.eyes")
     monkeypatch.setattr(room("host.current"), "is_interactive", lambda: True)
     area = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D")
     region = next(region for region in area.regions if region.type == "WINDOW")
-    eye = viewport._Eye()
-    monkeypatch.setitem(viewport._eyes, region.as_pointer(), eye)
+    eye = eyes.Eye()
+    monkeypatch.setitem(eyes.by_region, region.as_pointer(), eye)
     look_from(room, eye, 6.0)
     yield eye
-    viewport._eyes.clear()
+    eyes.by_region.clear()
 
 
 def look_from(room: Room, eye: Any, distance: float) -> None:
@@ -45,7 +45,7 @@ def look_from(room: Room, eye: Any, distance: float) -> None:
 def run(connected: ModuleType, room: Room) -> Callable[..., bool]:
     """run(condition): ticks until it holds."""
     viewport = room("host.viewport")
-    viewport.mark_stale()
+    room("host.eyes").mark_stale()
 
     def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
         return connected.wait_until(lambda: (viewport.advance(), condition())[1], seconds)
@@ -90,7 +90,7 @@ def test_a_lost_backend_is_said_in_the_view(
     ball: Any, eye: Any, run: Callable[..., bool], connected: ModuleType, served_backend: Any, room: Room
 ) -> None:
     assert run(lambda: eye.picture is not None)
-    notice = room("host.viewport")._notice
+    notice = room("host.viewport_drawing").notice
     assert notice(eye) == ""
     served_backend.stop()
     assert run(lambda: connected.link() is None)
@@ -104,7 +104,7 @@ def test_missing_splats_are_said_in_the_view(
     ball: Any, eye: Any, run: Callable[..., bool], connected: ModuleType, room: Room
 ) -> None:
     assert run(lambda: eye.picture is not None)
-    notice = room("host.viewport")._notice
+    notice = room("host.viewport_drawing").notice
     connected.link().backend.delete(ball.splatwright.asset)
     assert run(lambda: eye.picture is None)
     assert notice(eye).startswith(f"The backend does not have the splats of '{ball.name}'.")
@@ -120,7 +120,7 @@ def test_splats_that_no_backend_has_shown_yet_are_said_in_the_view(
     bpy.context.object.splatwright.asset = "some"
     viewport = room("host.viewport")
     viewport._collect()
-    said = viewport._notice(eye)
+    said = room("host.viewport_drawing").notice(eye)
     assert said.startswith("The splats of 'Cube' are not drawn. The backend is not"), said
 
 

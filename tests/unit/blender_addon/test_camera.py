@@ -7,7 +7,7 @@ import pytest
 
 from blender_addon.core import camera as cameras
 from shared_protocol.errors import UserError
-from shared_protocol.things import ViewCamera
+from shared_protocol.things import IDENTITY, ViewCamera
 
 POSE = np.array([[0, -1, 0, 3], [0, 0, -1, 1], [1, 0, 0, 2], [0, 0, 0, 1.0]])  # looks along +y with +z up and x left
 
@@ -136,3 +136,32 @@ def test_cameras_that_take_no_photos_are_refused_by_name() -> None:
     for pose in (mirrored, sheared):
         with pytest.raises(UserError, match="'bent' is mirrored or sheared"):
             cameras.refuse_bent(cameras.view_camera(cameras.Lens(), picture, pose), "bent")
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_a_depth_buffer_of_our_projection_tells_how_far_things_are(orthographic: bool) -> None:
+    camera = ViewCamera(
+        camera_from_world=IDENTITY, fx=500, fy=480, cx=310, cy=190, width=640, height=360,
+        near=0.1, far=1000, orthographic=orthographic,
+    )  # fmt: skip
+    points = np.array([[0.2, -0.3, 0.5, 1], [-1.0, 0.4, 7, 1], [30, -20, 400, 1]])
+    clip = points @ cameras.window_from_camera(camera).T
+    window = clip[:, :3] / clip[:, 3:]
+    flat = points[:, :2] if orthographic else points[:, :2] / points[:, 2:3]
+    pixels = flat * [500, 480] + [310, 190]
+    np.testing.assert_allclose((window[:, :2] * [1, -1] + 1) / 2 * [640, 360], pixels, rtol=1e-12)
+    depth = ((window[:, 2:3] + 1) / 2).astype(np.float32)
+    np.testing.assert_allclose(cameras.distances(depth, camera)[:, 0], points[:, 2], rtol=1e-3)
+    assert np.isinf(cameras.distances(np.ones((2, 2), np.float32), camera)).all()
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_the_projection_of_a_windows_camera_is_the_windows(orthographic: bool) -> None:
+    window = np.array([[1.7, 0, 0.2, 0], [0, 2.9, -0.1, 0], [0, 0, -1.0002, -0.20002], [0, 0, -1, 0]])
+    if orthographic:
+        window = np.array([[0.17, 0, 0, 0.2], [0, 0.29, 0, -0.1], [0, 0, -0.02, -1.1], [0, 0, 0, 1]])
+    camera = cameras.view_camera_of_window(window, np.eye(4), 640, 360)
+    point = np.array([0.3, -0.4, -8.0, 1])
+    seen = np.reshape(camera.camera_from_world, (4, 4)) @ point
+    ours, blenders = cameras.window_from_camera(camera) @ seen, window @ point
+    np.testing.assert_allclose(ours / ours[3], blenders / blenders[3], rtol=1e-9)

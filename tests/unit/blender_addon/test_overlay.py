@@ -25,8 +25,8 @@ def camera(turn: float = 0.0, x: float = 0.0, *, orthographic: bool = False, wid
     )
 
 
-def wish(turn: float = 0.0, *, revision: int = 0, **changes: object) -> Wish:
-    return Wish(camera(turn), (SceneObject(asset="chair", **changes),), revision)  # type: ignore[arg-type]
+def wish(turn: float = 0.0, *, revision: int = 0, hiders: int = 0, **changes: object) -> Wish:
+    return Wish(camera(turn), (SceneObject(asset="chair", **changes),), revision, hiders)  # type: ignore[arg-type]
 
 
 def drawn(view: View, now: float, seconds: float = 0.05, pace: Pace | None = None) -> tuple[View, Ask]:
@@ -113,7 +113,7 @@ def test_nothing_visible_asks_for_nothing_and_shows_nothing() -> None:
     view, _ = drawn(View().wants(wish(), 0.0), 0.0)
     for nothing in (None, Wish(camera(), ()), wish(visible=False)):
         empty = view.wants(nothing, 0.1)
-        assert empty.next(5.0, Pace()) is None and not empty.fits(camera(), 0.1)
+        assert empty.next(5.0, Pace()) is None and empty.best(camera(), 0, 0.1) is None
     late = view.asking(Ask(wish(), 1.0)).wants(None, 0.2).answered(0.1)
     assert late.shown is None and late.asked is None
 
@@ -127,11 +127,74 @@ def test_a_failure_is_tried_again_after_a_second_and_an_overtaken_request_at_onc
 
 
 def test_a_picture_from_far_round_or_of_another_time_is_not_shown() -> None:
-    view, _ = drawn(View().wants(wish(), 0.0), 0.0)
-    assert view.fits(camera(10), 0.1) and not view.fits(camera(60), 0.1)
-    assert not view.fits(camera(orthographic=True), 0.1)
+    view, ask = drawn(View().wants(wish(), 0.0), 0.0)
+    assert view.best(camera(10), 0, 0.1) is ask and view.best(camera(60), 0, 0.1) is None
+    assert view.best(camera(orthographic=True), 0, 0.1) is None
     moved = view.wants(wish(version="2"), 1.0)
-    assert moved.fits(camera(), 1.5) and not moved.fits(camera(), 1.0 + overlay.STALE_S + 0.1)
+    assert moved.best(camera(), 0, 1.5) is ask and moved.best(camera(), 0, 1.0 + overlay.STALE_S + 0.1) is None
+
+
+def at_rest(hiders: int = 0) -> tuple[View, Ask, Ask]:
+    """A view that has come to rest at 1.0, its picture of all splats, and its exact one."""
+    view, coarse = drawn(View().wants(wish(hiders=hiders), 0.0), 0.0, seconds=0.1)
+    ask = view.next(1.0, Pace(), can_be_exact=True)
+    assert ask is not None and ask.is_exact and ask.scale == 1
+    return view.asking(ask).answered(0.4), coarse, ask
+
+
+def test_at_rest_the_picture_is_exact_where_the_surface_can_be_told() -> None:
+    view, coarse, exact = at_rest()
+    assert view.best(camera(), 0, 1.1) is exact
+    assert view.next(9.0, Pace(), can_be_exact=True) is None
+    whole = view.next(9.0, Pace(), can_be_exact=False)
+    assert whole is not None and not whole.is_exact and whole.scale == 1
+    assert view.best(camera(1), 0, 1.1) is coarse, "an exact picture is cut for one place only"
+
+
+def test_an_exact_picture_goes_at_once_when_something_else_may_hide_the_splats() -> None:
+    view, coarse, _ = at_rest()
+    assert view.best(camera(), 1, 1.1) is coarse, "before anybody has asked again"
+    view = view.wants(wish(hiders=1), 2.0)
+    assert view.best(camera(), 1, 2.0) is coarse
+    view, whole = drawn(view, 2.01)
+    assert whole.scale == 1 and not whole.is_exact, "while meshes move, all splats are drawn, whole, once"
+    for now in (2.05, 2.1, 2.15):
+        view = view.wants(wish(hiders=int(100 * now)), now)
+        assert view.next(now, Pace(), can_be_exact=True) is None
+        assert view.best(camera(), int(100 * now), now) is whole
+    again = view.next(2.4, Pace(), can_be_exact=True)
+    assert again is not None and again.is_exact
+    view = view.asking(again).wants(wish(hiders=999), 2.45).answered(0.1)
+    assert view.best(camera(), 999, 2.5) is whole, "what has changed meanwhile is not in it"
+
+
+def test_an_exact_picture_of_the_same_place_needs_no_coarse_one() -> None:
+    view, _, exact = at_rest()
+    view, moving = drawn(view.wants(wish(3), 2.0), 2.0)
+    view = view.wants(wish(), 2.05)
+    assert moving.scale < 1 and view.next(2.05, Pace()) is None and view.best(camera(), 0, 2.05) is exact
+
+
+def test_a_model_in_training_is_drawn_exactly_too_at_its_pace() -> None:
+    view, _, _ = at_rest()
+    view = view.wants(wish(revision=1), 2.0)
+    assert view.next(2.0, Pace(free_at=3.0), can_be_exact=True) is None
+    ask = view.next(3.0, Pace(free_at=3.0), can_be_exact=True)
+    assert ask is not None and ask.is_exact and ask.wish.revision == 1
+
+
+def test_moved_splats_are_drawn_where_they_were_until_their_new_picture_comes() -> None:
+    view, _, exact = at_rest()
+    view = view.wants(wish(version="2"), 2.0)
+    assert view.best(camera(), 0, 2.0) is exact
+    view, new = drawn(view, 2.0)
+    assert view.best(camera(), 0, 2.1) is new
+
+
+def test_pictures_that_cannot_be_drawn_are_let_go_and_asked_for_later() -> None:
+    view = at_rest()[0].dropped(5.0)
+    assert view.best(camera(), 0, 5.0) is None and view.next(5.5, Pace()) is None
+    assert view.next(5.0 + overlay.RETRY_S, Pace()) is not None
 
 
 def test_a_coarser_grid_sees_the_same() -> None:

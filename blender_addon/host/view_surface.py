@@ -1,0 +1,69 @@
+"""The surface that hides splats in a 3D view, pixel by pixel: where it is had from, and taking it.
+
+Blender's own depth is the best there is, but for its overlays: with them, the lines of the floor's grid, outlines, and
+the shapes of cameras and lights stand in it as well, in a tenth of all pixels. EEVEE and Cycles leave no depth without
+overlays. In both cases the meshes are drawn once more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import bpy
+import gpu
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..core import camera as cameras
+from ..protocol import things
+from . import mesh_depth
+from .hiding_meshes import Hiders
+
+Source = Literal["depth", "meshes", "none"]
+
+_MESHES_AS_DRAWN = ("OBJECT", "POSE", "PAINT_WEIGHT", "PAINT_VERTEX", "PAINT_TEXTURE")
+
+
+class Surface(msgspec.Struct, frozen=True, eq=False):
+    """What stands in front of splats, as one camera sees it."""
+
+    camera: things.ViewCamera
+    hiders: int  # which ones, as `Wish` counts them
+    depth: npt.NDArray[np.float32]  # [H, W] world units along the axis, infinity where there is nothing
+
+
+def is_left_out(space: bpy.types.SpaceView3D, engine: str) -> bool:
+    """Whether Blender draws no depth. engine: the scene's, which "Rendered" shading uses."""
+    by_workbench = space.shading.type in ("WIREFRAME", "SOLID") or (
+        space.shading.type == "RENDERED" and engine == "BLENDER_WORKBENCH"
+    )
+    return not space.overlay.show_overlays and not by_workbench
+
+
+def source_of(space: bpy.types.SpaceView3D, region_3d: Any, engine: str, mode: str, has_others: bool) -> Source:
+    """Where the exact surface is had from; "none" = nowhere, so that Blender's own depth has to do as it is.
+
+    mode: of the context. has_others: something that is no mesh is in the view, such as hair.
+    """
+    if is_left_out(space, engine):
+        return "meshes"
+    shading = space.shading
+    if shading.type == "SOLID" and shading.show_xray:
+        return "none"
+    if not space.overlay.show_overlays:
+        return "depth"
+    culls = shading.type == "SOLID" and shading.show_backface_culling
+    is_plain = not has_others and not culls and not region_3d.use_clip_planes and mode in _MESHES_AS_DRAWN
+    return "meshes" if is_plain else "none"
+
+
+def take(source: Source, hiders: Hiders, number: int, camera: things.ViewCamera) -> Surface:
+    """While the view is drawn by this camera; the active framebuffer is the view's."""
+    if source == "meshes":
+        return Surface(camera, number, mesh_depth.distances(hiders, camera))
+    framebuffer: Any = gpu.state.active_framebuffer_get
+    width, height = camera.width, camera.height
+    buffer = framebuffer().read_depth(0, 0, width, height)
+    depth = mesh_depth.flat(buffer, width * height).reshape(height, width)[::-1]
+    return Surface(camera, number, cameras.distances(depth, camera))
