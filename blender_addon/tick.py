@@ -6,7 +6,7 @@ import logging
 
 import bpy
 
-from .host import backend_life, current, viewport
+from .host import backend_life, current, local_display, viewport
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ def tick() -> float:
         viewport.advance()
     except Exception as error:  # noqa: BLE001  whatever it was, the next event is drained
         _report(error)
-    return LIVE_S if current.open_link() is not None or current.session().life.state == "installing" else IDLE_S
+    is_live = current.open_link() is not None or current.session().life.state == "installing"
+    return LIVE_S if is_live or local_display.is_drawing() else IDLE_S
 
 
 def _report(error: Exception) -> None:

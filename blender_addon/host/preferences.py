@@ -10,6 +10,7 @@ import bpy
 from ..core import backend_settings
 from ..core.backend_settings import BackendSettings
 
+MOST_SPLATS = 200_000
 ROOT = __name__.rsplit(".", 2)[0]  # "bl_ext.user_default.splatwright", or "blender_addon" from a checkout
 
 _MODES = (
@@ -26,12 +27,25 @@ _AT_END = (
     ("finish", "Finish it", "The backend goes on without Blender until the job is done, and ends then"),
     ("checkpoint", "Set it aside", "The job goes on from there when the backend is started again"),
 )
+_DRAWN_BY = (
+    ("AUTOMATIC", "Automatic", "The backend where one is connected, else Blender from the copies beside the file"),
+    ("BACKEND", "Backend", "Only the backend: all splats, also while they are trained, and bound ones in their pose"),
+    ("BLENDER", "Blender", "Always Blender, from the copies beside the file: the largest splats, and poses at rest"),
+)
 
 
 def _changed(_self: Any, _context: Any) -> None:
     from . import backend_life
 
     backend_life.survey()
+
+
+def _drawn_otherwise(_self: Any, _context: Any) -> None:
+    from . import current, eyes, local_display
+
+    local_display.mark_stale()
+    eyes.mark_stale()
+    current.redraw()
 
 
 class SplatwrightPreferences(bpy.types.AddonPreferences):
@@ -82,6 +96,22 @@ class SplatwrightPreferences(bpy.types.AddonPreferences):
         name="A job when Blender ends", items=_AT_END, default="finish", description="What becomes of a running job"
     )
 
+    drawn_by: bpy.props.EnumProperty(
+        name="Draw Splats",
+        description="What draws splats in the viewport",
+        items=_DRAWN_BY,
+        default="AUTOMATIC",
+        update=_drawn_otherwise,
+    )
+    most_splats: bpy.props.IntProperty(
+        name="Most Splats",
+        description="So many splats Blender itself draws in a viewport: those that are seen most of",
+        default=MOST_SPLATS,
+        min=1000,
+        soft_max=1_000_000,
+        max=2_000_000,
+        update=_drawn_otherwise,
+    )
     keep_copies: bpy.props.BoolProperty(
         name="Copies beside the .blend",
         description="On saving, keep a copy of the splats that a file shows beside it, so that it finds them elsewhere",
@@ -106,6 +136,10 @@ class SplatwrightPreferences(bpy.types.AddonPreferences):
         draw_life(layout)
         if self.mode == "local":
             self._draw_environment(layout)
+        layout.row().prop(self, "drawn_by", expand=True)
+        part = layout.row()
+        part.active = self.drawn_by != "BACKEND"
+        part.prop(self, "most_splats")
         row = layout.row(heading="Copies beside the .blend")
         row.prop(self, "keep_copies", text="")
         part = row.row()
@@ -150,11 +184,10 @@ def draw_life(layout: Any) -> None:
 
 def settings() -> BackendSettings:
     """The preferences as plain data; the defaults where the extension was registered without being enabled."""
-    addon = _addons().get(ROOT)
-    chosen: Any = addon.preferences if addon is not None else None
-    if chosen is None:
+    found = chosen()
+    if found is None:
         return BackendSettings()
-    values = {name: getattr(chosen, name) for name in BackendSettings.__struct_fields__}
+    values = {name: getattr(found, name) for name in BackendSettings.__struct_fields__}
     for name in backend_settings.PATHS:
         values[name] = bpy.path.abspath(values[name]) if "://" not in values[name] else values[name]
     return BackendSettings(**values)
@@ -162,9 +195,26 @@ def settings() -> BackendSettings:
 
 def largest_copy() -> int:
     """How many bytes the splats may take that are copied beside a .blend when it is saved; 0 = none are."""
+    found = chosen()
+    return 10**6 * found.largest_copy if found is not None and found.keep_copies else 0
+
+
+def chosen() -> Any:
+    """The preferences themselves, for panels; None where the extension was registered without being enabled."""
     addon = _addons().get(ROOT)
-    chosen: Any = addon.preferences if addon is not None else None
-    return 10**6 * chosen.largest_copy if chosen is not None and chosen.keep_copies else 0
+    return addon.preferences if addon is not None else None
+
+
+def drawn_by() -> str:
+    """What draws splats in viewports: "AUTOMATIC", "BACKEND" or "BLENDER"."""
+    found = chosen()
+    return found.drawn_by if found is not None else "AUTOMATIC"
+
+
+def most_splats() -> int:
+    """How many splats Blender itself draws in a viewport, at most."""
+    found = chosen()
+    return found.most_splats if found is not None else MOST_SPLATS
 
 
 def _addons() -> Any:

@@ -28,3 +28,23 @@ def write_ball(path: Path, count: int = 1500, radius: float = 1.0) -> None:
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
     header = [*lines, *(f"property float {name}" for name in fields), "end_header", ""]
     path.write_bytes("\n".join(header).encode() + table.tobytes())
+
+
+def write_shining(path: Path, count: int = 800, seed: int = 0) -> None:
+    """A 3DGS PLY as the backend writes one: a cloud of long and flat splats whose colours depend on the view."""
+    random = np.random.default_rng(seed)
+    names = ["x", "y", "z", "nx", "ny", "nz", *(f"f_dc_{i}" for i in range(3)), *(f"f_rest_{i}" for i in range(45))]
+    names += ["opacity", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
+    parts = (
+        random.normal(scale=0.5, size=(count, 3)),
+        np.zeros((count, 3)),
+        random.normal(scale=1.0, size=(count, 3)),
+        random.normal(scale=0.25, size=(count, 45)),
+        random.normal(0.5, 2.0, size=(count, 1)),
+        random.uniform(-4.5, -1.5, size=(count, 3)),
+        random.normal(size=(count, 4)),
+    )
+    table = np.concatenate(parts, 1).astype("<f4")
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    header = [*lines, *(f"property float {name}" for name in names), "end_header", ""]
+    path.write_bytes("\n".join(header).encode() + table.tobytes())
