@@ -14,11 +14,14 @@ def _rooms() -> tuple[ModuleType, ...]:
         copies,
         final_render,
         held_versions,
+        measured_views,
         objects,
+        photo_comparison,
         preferences,
         properties,
         render_properties,
         versions,
+        view_flight,
         viewport,
     )
 
@@ -33,6 +36,9 @@ def _rooms() -> tuple[ModuleType, ...]:
         held_versions,
         copies,
         viewport,
+        measured_views,
+        view_flight,
+        photo_comparison,
         final_render,
         backend_life,
     )

@@ -17,6 +17,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_objects,
         operators_render,
         operators_train,
+        operators_views,
         panels,
         settings_panel,
         uploads,
@@ -33,6 +34,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_assets,
         operators_objects,
         operators_render,
+        operators_views,
         settings_panel,
         panels,
     )

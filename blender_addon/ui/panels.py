@@ -10,7 +10,7 @@ import bpy
 
 from ..core import backend_state
 from ..host import current
-from . import panel_capture, panel_splats, panel_train, uploads
+from . import panel_capture, panel_splats, panel_train, panel_views, uploads
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
 
@@ -109,6 +109,7 @@ CLASSES: tuple[type[Any], ...] = (
     SPLATWRIGHT_PT_problem,  # not first: Blender moves a tab whose first panel appears
     *panel_capture.CLASSES,
     *panel_train.CLASSES,
+    *panel_views.CLASSES,
     *panel_splats.CLASSES,
 )
 
