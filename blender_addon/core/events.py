@@ -17,11 +17,12 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class CatalogCame(msgspec.Struct, frozen=True):
-    """reads, writes: suffixes of splat files."""
+    """reads, writes: suffixes of splat files. formats: what is known of those that have a name."""
 
     methods: tuple[things.MethodInfo, ...]
     reads: tuple[str, ...] = (".ply",)
     writes: tuple[str, ...] = (".ply",)
+    formats: tuple[things.FormatInfo, ...] = ()
 
 
 class JobsCame(msgspec.Struct, frozen=True):

@@ -37,8 +37,8 @@ def receive(session: Session, event: Event) -> Outcome:
             return _heard(session, message, at)
         case LinkChanged():
             return _link_changed(session, event)
-        case CatalogCame(methods, reads, writes):
-            return _replace(session, catalog=methods, reads=reads, writes=writes), (Redraw(),)
+        case CatalogCame(methods, reads, writes, formats):
+            return _replace(session, catalog=methods, reads=reads, writes=writes, formats=formats), (Redraw(),)
         case JobsCame():
             return _jobs_came(session, event)
         case AssetsCame(assets):

@@ -67,7 +67,8 @@ class Upload(msgspec.Struct, frozen=True):
 class Session(msgspec.Struct, frozen=True):
     """failure: the last one, shown until it is dismissed. device, is_local: of the connected backend.
 
-    reads, writes: suffixes of the splat files that the backend imports and exports, the usual one first.
+    reads, writes: suffixes of the splat files that the backend imports and exports, the usual one first; formats: what
+    is known of them.
     restarted: why the backend's process was started again; "" = it was not.
     is_listed: the connected backend has said what it has.
     known_since_connecting: jobs and assets that were heard of since the connection, so that the lists, which were asked
@@ -78,6 +79,7 @@ class Session(msgspec.Struct, frozen=True):
     catalog: tuple[things.MethodInfo, ...] = ()
     reads: tuple[str, ...] = (".ply",)
     writes: tuple[str, ...] = (".ply",)
+    formats: tuple[things.FormatInfo, ...] = ()
     jobs: dict[str, JobView] = msgspec.field(default_factory=dict[str, JobView])  # oldest first
     assets: dict[str, things.AssetInfo] = msgspec.field(default_factory=dict[str, things.AssetInfo])
     uploads: dict[int, Upload] = msgspec.field(default_factory=dict[int, Upload])  # oldest first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
@@ -28,31 +28,46 @@ def _thread() -> ThreadPoolExecutor:
 def path_of(blend: str, asset: str, version: str) -> str:
     """Where the copy of a version belongs, relative to the .blend in Blender's way.
 
-    Others can read a PLY, too; it has no room for what splats are bound to.
+    Others can read a PLY, too; it has no room for what splats are bound to, and for how they want to be drawn.
     """
-    suffix = ".safetensors" if _may_be_bound(asset, version) else ".ply"
-    return f"//{Path(blend).stem}{FOLDER_SUFFIX}/{asset}-{version}{suffix}"
+    return place_of(blend, name_of(asset, version))
+
+
+def place_of(blend: str, name: str) -> str:
+    """Where a file of that name belongs, relative to the .blend in Blender's way."""
+    return f"//{Path(blend).stem}{FOLDER_SUFFIX}/{name}"
+
+
+def stem_of(asset: str, version: str) -> str:
+    return f"{asset}-{version}"
+
+
+def name_of(asset: str, version: str) -> str:
+    """What the copy of a version is called."""
+    return stem_of(asset, version) + (".safetensors" if _is_more_than_splats(asset, version) else ".ply")
 
 
 def format_of(path: Path) -> things.FileFormat:
-    """What the backend is asked for, by the name of the file."""
-    return cast(things.FileFormat, path.suffix.lower().removeprefix("."))
+    """What the backend is asked for, by the name of a copy."""
+    return path.suffix.lower().removeprefix(".")
 
 
-def _may_be_bound(asset: str, version: str) -> bool:
-    """Also where nobody has said yet whether it is, but an object has a mesh to follow."""
+def _is_more_than_splats(asset: str, version: str) -> bool:
+    """Bound, also where nobody has said yet whether it is, but an object has a mesh to follow; or antialiased."""
     info = versions.find(asset, version)
     if info is not None:
-        return info.bound_vertices > 0
+        return info.bound_vertices > 0 or info.antialiased
     shown: list[Any] = [item.splatwright for item in objects.objects_of(asset)]  # type: ignore[attr-defined]
     return any(own.version == version and own.mesh is not None for own in shown)
 
 
 def found(object: bpy.types.Object) -> Path | None:
-    """The copy that the object names, if it is there."""
+    """The copy that the object names, if it is there, else what is packed into the .blend."""
+    from . import packed  # it says its files as copies are said
+
     file = object.splatwright.file  # type: ignore[attr-defined]
     path = Path(bpy.path.abspath(file, library=object.library)) if file else None
-    return path if path is not None and path.is_file() else None
+    return path if path is not None and path.is_file() else packed.found(object)
 
 
 def wanted(items: list[bpy.types.Object], blend: str) -> list[tuple[str, str, Path]]:
@@ -76,11 +91,18 @@ def size_of(asset: str, version: str) -> int:
     return 0 if info is None else info.splats * _BYTES_PER_SPLAT
 
 
+def fetch(backend: Any, asset: str, version: str, path: Path) -> None:
+    """Writes one version as a copy, with the asset's own numbers. Any thread, may take long. Raises UserError."""
+    info = current.session().assets.get(asset)
+    choices = things.AS_STORED if info is None else things.ExportChoices(frame=info.frame)
+    backend.fetch_file(asset, version, path, format_of(path), choices=choices)
+
+
 def write(missing: list[tuple[str, str, Path]], backend: Any) -> list[Path]:
     """Writes copies, each whole or not at all. Any thread, may take long. Raises UserError."""
     for asset, version, path in missing:
         path.parent.mkdir(exist_ok=True)
-        backend.fetch_file(asset, version, path, format_of(path))
+        fetch(backend, asset, version, path)
     return [path for _, _, path in missing]
 
 

@@ -171,8 +171,8 @@ def _ask(message: messages.ListMethods | messages.ListJobs | messages.ListAssets
         if _link is not asked:
             return  # another backend's things
         match answer:
-            case messages.Catalog(methods, reads, writes):
-                dispatch(events.CatalogCame(methods, reads, writes))
+            case messages.Catalog(methods, reads, writes, formats):
+                dispatch(events.CatalogCame(methods, reads, writes, formats))
             case messages.AssetList(assets=assets):
                 dispatch(events.AssetsCame(assets))
             case messages.JobList(jobs=jobs):

@@ -7,13 +7,13 @@ from typing import Any
 
 import bpy
 import numpy as np
+import numpy.typing as npt
 from mathutils import Matrix
 
-from ..core import bounds as boxes
-from ..core import events, placement
+from ..core import events, placement, sample
 from ..core.camera import as_matrix
 from ..protocol import messages, things
-from . import current
+from . import current, samples, stand_in_mesh
 
 _UNKNOWN_UP = (0.0, 0.0, 0.0)
 _FLAT = 1e-9  # a smallest scale of so little of the largest: nothing can be drawn
@@ -55,11 +55,9 @@ def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) ->
 
     follow_job: while a job writes the asset, the object shows what the job has come to.
     """
-    mesh = bpy.data.meshes.new(asset.name)
-    mesh.from_pydata(boxes.corners(asset.bounds).tolist(), boxes.EDGES.tolist(), [])
-    object = bpy.data.objects.new(asset.name, mesh)
+    object = bpy.data.objects.new(asset.name, stand_in_mesh.make(asset.name, asset.bounds, _points_of(asset)))
     properties = object.splatwright  # type: ignore[attr-defined]
-    properties.asset, properties.name = asset.asset, asset.name
+    properties.asset, properties.name, properties.frame = asset.asset, asset.name, asset.frame
     properties.version = "" if follow_job and asset.job else asset.head
     object.matrix_world = _upright(asset)
     _ups[asset.asset] = asset.up
@@ -72,7 +70,13 @@ def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) ->
     if object.name in layer.objects:  # not when the collection is excluded from it
         object.select_set(True)
         layer.objects.active = object
+    samples.want(asset)
     return object
+
+
+def _points_of(asset: things.AssetInfo) -> npt.NDArray[np.float32]:
+    """Where some of its splats are, as far as that is known, [P, 3]."""
+    return sample.points_within(samples.of(asset.asset), asset.bounds)
 
 
 def _upright(asset: things.AssetInfo) -> Matrix:
@@ -105,7 +109,9 @@ def replace(asset: str, version: str, found: things.AssetInfo) -> None:
         properties = item.splatwright  # type: ignore[attr-defined]
         if properties.version == version:
             properties.asset, properties.version, properties.name = found.asset, found.head, found.name
+            properties.frame = found.frame
     update_bounds(found)
+    samples.want(found)
     push_undo(f"Locate {found.name}")
 
 
@@ -123,15 +129,9 @@ def push_undo(label: str) -> None:
 
 def update_bounds(asset: things.AssetInfo) -> None:
     """The boxes of the asset's objects are as large as its splats."""
-    corners = boxes.corners(asset.bounds).ravel()
+    points = _points_of(asset)
     for mesh in {item.data for item in objects_of(asset.asset) if isinstance(item.data, bpy.types.Mesh)}:
-        if len(mesh.vertices) != len(corners) // 3:  # somebody has edited it
-            continue
-        before = np.empty(len(corners), np.float32)
-        mesh.vertices.foreach_get("co", before)
-        if not np.array_equal(before, corners):
-            mesh.vertices.foreach_set("co", corners)
-            mesh.update()
+        stand_in_mesh.update(mesh, asset.bounds, points)
 
 
 # ---- drawn
@@ -218,17 +218,37 @@ def versions_of(objects: Iterable[bpy.types.Object]) -> tuple[str, ...]:
 def _heard(event: events.Event) -> None:
     match event:
         case events.Heard(message=messages.AssetChanged(asset=info)):
-            update_bounds(info)
+            _changed(info)
             _stand_up(info)
         case events.AssetsCame(assets=assets):
             for info in assets:
-                update_bounds(info)
+                _changed(info)
+
+
+def _changed(info: things.AssetInfo) -> None:
+    update_bounds(info)
+    if objects_of(info.asset):
+        samples.want(info)
+
+
+@bpy.app.handlers.persistent
+def _restored(*_: object) -> None:
+    """Undo brings meshes back as they were at that step, when less may have been known of their splats."""
+    known = current.session().assets
+    for asset in {item.splatwright.asset for item in bpy.data.objects} & known.keys():  # type: ignore[attr-defined]
+        update_bounds(known[asset])
 
 
 def register() -> None:
     current.listen(_heard)
+    samples.listen(update_bounds)
+    for handlers in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
+        handlers.append(_restored)
 
 
 def unregister() -> None:
+    for handlers in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
+        handlers.remove(_restored)
+    samples.unlisten(update_bounds)
     current.unlisten(_heard)
     _ups.clear()

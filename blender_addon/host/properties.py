@@ -141,6 +141,15 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
         subtype="FILE_PATH",
         options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
+    frame: bpy.props.StringProperty(
+        name="Frame", description="Which way the axes of the splats' numbers point", default="opencv"
+    )
+    packed: bpy.props.PointerProperty(
+        name="Packed", description="Holds these splats as a file inside the .blend", type=bpy.types.Image
+    )
+    attributes_of: bpy.props.StringProperty(
+        name="Attributes Of", description="The asset whose splats the points of this object were"
+    )
     mesh: bpy.props.PointerProperty(
         name="Mesh",
         description="The splats follow the deformation of this mesh",

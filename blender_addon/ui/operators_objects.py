@@ -10,10 +10,9 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ..core import wording
-from ..host import copies, current, objects
+from ..host import copies, current, file_formats, objects
 from ..protocol import errors, things
 from . import asking, uploads
-from .operators_assets import glob_of
 from .operators_methods import active_splats
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
         splats = self._splats(context)
         path = None if splats is None else copies.found(splats)
         if path is None:
-            self.filter_glob = glob_of(current.session().reads)
+            self.filter_glob = file_formats.glob()
             return super().invoke(context, event)
         self.filepath = str(path)
         return self.execute(context)
@@ -89,10 +88,11 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
             raise errors.UserError("not_found", message, "Choose one.")
         asset, version = splats.splatwright.asset, splats.splatwright.version
         name = splats.splatwright.name or splats.name
+        frame = splats.splatwright.frame if path == copies.found(splats) else ""  # a copy has the asset's own numbers
 
         def load(backend: remote.Backend) -> things.AssetInfo:
             with uploads.sending(backend, path.name) as upload:
-                return backend.import_file(path, name, **upload)
+                return backend.import_file(path, name, frame=frame, **upload)
 
         def loaded(info: things.AssetInfo) -> None:
             asking.learn(asset=info)

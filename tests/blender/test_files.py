@@ -50,7 +50,7 @@ def test_what_is_exported_is_what_was_imported(connected: ModuleType, files: lis
 
     bpy.ops.splatwright.import_splats(filepath=str(files[1]))
     target = tmp_path / "again.ply"
-    assert bpy.ops.splatwright.export_splats(filepath=str(target)) == {"FINISHED"}
+    assert bpy.ops.splatwright.export_splats(filepath=str(target), as_placed=False) == {"FINISHED"}
     bpy.ops.splatwright.import_splats(filepath=str(target))
     first, second = (bpy.data.objects[name].splatwright for name in ("large", "again"))
     backend = connected.link().backend
@@ -158,7 +158,9 @@ def test_the_menus_and_the_drop_know_the_files(extension: ModuleType, draw: Call
         assert operator in drawn_by_extensions(menu).operators
     handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SPLATWRIGHT_FH_splats")
     assert handler.bl_import_operator == "splatwright.import_splats"
-    assert handler.bl_file_extensions.split(";") == json.loads(CATALOG.read_text(encoding="utf-8"))["reads"]
+    reads = json.loads(CATALOG.read_text(encoding="utf-8"))["reads"]
+    assert handler.bl_file_extensions.split(";") == list(dict.fromkeys(f".{name.split('.')[-1]}" for name in reads))
+    assert handler.bl_label == "Gaussian Splats"  # beside Blender's own reader of .ply in the menu of a drop
 
 
 def drawn_by_extensions(menu: Any) -> Any:

@@ -259,6 +259,24 @@ def test_every_kind_of_file_that_the_catalog_names_goes_out_and_comes_in(room: R
         assert room.desk.import_file(tmp_path / f"all{suffix}").splats == info.splats
 
 
+def test_a_file_becomes_a_new_version_of_an_asset_in_the_frame_that_the_asset_has(room: Room, ply: Path) -> None:
+    before = room.desk.import_file(ply, frame="z_up")
+    after = room.desk.import_file(ply, "points", asset=before.asset)
+    versions = room.desk.versions(before.asset)
+    assert after.asset == before.asset and after.frame == "z_up" and len(room.desk.assets()) == 1
+    assert [version.version for version in versions] == [before.head, after.head]
+    assert versions[-1].label == "read from points"
+    with pytest.raises(UserError, match="no asset"):
+        room.desk.import_file(ply, asset="nobody")
+
+
+def test_a_sample_is_drawn_evenly_from_all_splats(room: Room, ply: Path) -> None:
+    info = room.desk.import_file(ply)
+    every, some = room.desk.bake(info.asset).means, room.desk.bake(info.asset, "", 8).means
+    assert np.array_equal(some, every[[0, 7, 14, 21, 28, 35, 42, 49]])
+    assert np.array_equal(room.desk.bake(info.asset, "", 1000).means, every)
+
+
 def test_names_and_deletion(room: Room, ply: Path, tiny_capture: Path) -> None:
     info = room.desk.import_file(ply, "Bust")
     assert room.desk.rename(info.asset, "Head").name == "Head" == room.desk.assets()[0].name

@@ -1,0 +1,152 @@
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
+"""Splats as the points of an object, for geometry nodes, and points as splats again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..core import splat_arrays, splat_attributes, wording
+from ..host import current, objects, point_attributes
+from ..protocol import errors, things
+from . import asking, uploads
+from .operators_methods import active_splats
+
+if TYPE_CHECKING:
+    from ..protocol import remote
+
+
+class SPLATWRIGHT_OT_write_attributes(bpy.types.Operator):
+    bl_idname = "splatwright.write_attributes"
+    bl_label = "Write Attributes"
+    bl_description = (
+        "Make an object whose points are the splats, for geometry nodes; attributes named as Blender 5.3 names them"
+    )
+    bl_options = {"REGISTER"}
+
+    object: bpy.props.StringProperty(name="Splats", description="The splat object; empty: the active one")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not _in_object_mode(cls, context) or not asking.can_ask(cls):
+            return False
+        if current.is_interactive() and active_splats(context) is None:
+            cls.poll_message_set("Select a splat object first")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[Any]:
+        return asking.attempt(self, lambda: self._write(context))
+
+    def _write(self, context: Any) -> None:
+        splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
+        if splats is None or not objects.is_splats(splats):
+            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        name, asset, version = splats.name, splats.splatwright.asset, objects.shown_version(splats)
+
+        def fetch(backend: remote.Backend) -> splat_attributes.Columns:
+            with tempfile.TemporaryDirectory(prefix="splatwright-") as folder:
+                path = Path(folder, "splats.safetensors")
+                backend.fetch_file(asset, version, path, "safetensors")
+                return splat_attributes.to_columns(splat_arrays.read(path))
+
+        def fetched(columns: splat_attributes.Columns) -> None:
+            beside = bpy.data.objects.get(name)
+            made: Any = point_attributes.create(bpy.context, f"{name} points", columns, beside)
+            made.splatwright.attributes_of = asset
+            objects.push_undo("Write Attributes")
+            current.redraw()
+
+        asking.ask(fetch, fetched)
+
+
+class SPLATWRIGHT_OT_read_attributes(bpy.types.Operator):
+    bl_idname = "splatwright.read_attributes"
+    bl_label = "Read Attributes"
+    bl_description = (
+        "Make a new version of the splats from the points of this object as its modifiers leave them; "
+        "new splats, where the points were written from none. What the splats were bound to is not kept"
+    )
+    bl_options = {"REGISTER"}
+
+    object: bpy.props.StringProperty(name="Points", description="The object with the points; empty: the active one")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not _in_object_mode(cls, context) or not asking.can_ask(cls):
+            return False
+        if current.is_interactive() and not point_attributes.has_splats(context.active_object):
+            cls.poll_message_set("Select points with the attributes of splats, as Write Attributes makes them")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[Any]:
+        return asking.attempt(self, lambda: self._read(context))
+
+    def _read(self, context: Any) -> None:
+        points = bpy.data.objects.get(self.object) if self.object else context.active_object
+        if points is None:
+            raise errors.UserError("bad_input", "No object with points is chosen.", "Select one first.")
+        columns = point_attributes.read(points, context.evaluated_depsgraph_get())
+        splats = splat_attributes.to_splats(columns)
+        if not current.is_interactive():
+            current.connect()
+        name = points.name
+        asset = _known(points)
+        if asset and current.session().job_of_asset(asset) is not None:
+            raise errors.UserError("refused", f"The splats of '{name}' are still being worked on.", "Wait for the job.")
+
+        def send(backend: remote.Backend) -> things.AssetInfo:
+            with tempfile.TemporaryDirectory(prefix="splatwright-") as folder:
+                path = Path(folder, "points.safetensors")
+                splat_arrays.write(path, splats)
+                with uploads.sending(backend, name) as upload:
+                    return backend.import_file(path, name, frame="z_up" if not asset else "", asset=asset, **upload)
+
+        asking.ask(send, lambda info: _came_back(info, name, is_new=not asset, count=len(splats.means)))
+
+
+def _came_back(info: things.AssetInfo, points: str, *, is_new: bool, count: int) -> None:
+    asking.learn(asset=info)
+    if is_new:
+        made = objects.create(bpy.context, info, follow_job=False)
+        source = bpy.data.objects.get(points)
+        if source is not None:
+            made.matrix_world = source.matrix_world.copy()
+            source.splatwright.attributes_of = info.asset
+        objects.push_undo("Read Attributes")
+    else:
+        objects.show_version(info.asset, info.head, "Read Attributes")
+    current.say(f"Read {wording.splats(count)} of '{points}'")
+    current.redraw()
+
+
+def _known(points: Any) -> str:
+    """The asset that the points were written from, while the backend has it; "" = none."""
+    asset = points.splatwright.attributes_of
+    if asset and not current.is_interactive():
+        current.wait_until(lambda: current.session().is_listed, 10)
+    return asset if asset in current.session().assets else ""
+
+
+def _in_object_mode(operator: Any, context: Any) -> bool:
+    if context.mode == "OBJECT":
+        return True
+    operator.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
+    return False
+
+
+CLASSES = (SPLATWRIGHT_OT_write_attributes, SPLATWRIGHT_OT_read_attributes)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

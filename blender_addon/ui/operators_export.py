@@ -1,0 +1,167 @@
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
+"""Splats out of Blender into files that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from bpy_extras.io_utils import ExportHelper
+
+from ..core import file_kinds, wording
+from ..core.camera import as_matrix
+from ..host import current, file_formats, objects
+from ..protocol import errors, things
+from . import asking
+from .operators_methods import active_splats
+from .paragraphs import paragraph
+
+_MOST_HARMONICS = 4  # degrees
+
+_items: list[tuple[str, str, str]] = []  # Blender does not keep the texts of a dynamic enum
+
+
+def _formats(_self: Any, _context: Any) -> list[tuple[str, str, str]]:
+    _items[:] = [("NAME", "By the File's Name", "The end of the name chooses the format")]
+    known = {suffix: form.label for form in file_formats.formats() for suffix in form.suffixes}
+    for suffix in file_formats.writes():
+        _items.append((suffix, known.get(suffix, "Splatwright"), f"The file's name will end in {suffix}"))
+    return _items
+
+
+class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
+    bl_idname = "splatwright.export_splats"
+    bl_label = "Export Splats"
+    bl_description = "Write the active splats to a file that other programs read"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".ply"
+    filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    object: bpy.props.StringProperty(
+        name="Splats", description="The splat object; empty: the active one", options={"HIDDEN"}
+    )
+    format: bpy.props.EnumProperty(name="Format", description="What kind of file is written", items=_formats)
+    as_placed: bpy.props.BoolProperty(
+        name="As It Stands in Blender",
+        description="Write the splats moved, turned and scaled as the object is; else as they are stored",
+        default=True,
+    )
+    frame: bpy.props.EnumProperty(
+        name="Axes",
+        description="Which way the axes of the file's numbers point",
+        items=[
+            ("FORMAT", "As the Format Prescribes", "What programs expect that read such files"),
+            *file_formats.COMMON_FRAMES,
+        ],
+        default="FORMAT",
+    )
+    axes: bpy.props.StringProperty(name="Letters", description=file_formats.AXES, default="RUB", maxlen=3)
+    harmonics: bpy.props.IntProperty(
+        name="Most Harmonics",
+        description="The highest degree of view-dependent colour that is written; less makes the file smaller",
+        default=_MOST_HARMONICS,
+        min=0,
+        max=_MOST_HARMONICS,
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not asking.can_ask(cls):
+            return False
+        if current.is_interactive() and active_splats(context) is None:
+            cls.poll_message_set("Select a splat object first")
+            return False
+        return True
+
+    def invoke(self, context: Any, event: Any) -> set[Any]:
+        splats = active_splats(context)
+        if splats is not None and not self.filepath:
+            self.filepath = bpy.path.clean_name(splats.name) + self.filename_ext
+        self.filter_glob = ";".join(f"*{suffix}" for suffix in file_formats.writes())
+        return super().invoke(context, event)
+
+    def check(self, context: Any) -> bool:
+        """The name gets the chosen suffix, or the usual one, while it is typed: Blender asks before it overwrites."""
+        path, writes = Path(self.filepath), file_formats.writes()
+        suffix = file_kinds.suffix_of(path, writes)
+        wanted = self.format if self.format != "NAME" else suffix or self.filename_ext
+        if not path.name or suffix == wanted:
+            return False
+        self.filepath = self.filepath.removesuffix(suffix) + wanted
+        return True
+
+    def draw(self, context: Any) -> None:
+        layout: Any = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for name in ("format", "as_placed", "frame"):
+            layout.prop(self, name)
+        if self.frame == "OTHER":
+            layout.prop(self, "axes")
+        layout.prop(self, "harmonics")
+        form = file_formats.format_named(Path(self.filepath))
+        if form is None:
+            return
+        if self.frame == "FORMAT":
+            paragraph(layout, context, f"{form.label}: {file_formats.frame_label(form.frame)}.", "INFO")
+        if form.sh_degree < self.harmonics:
+            paragraph(layout, context, f"{form.label} holds harmonics up to degree {form.sh_degree}.", "INFO")
+
+    def execute(self, context: Any) -> set[Any]:
+        return asking.attempt(self, lambda: self._export(context))
+
+    def _export(self, context: Any) -> None:
+        splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
+        if splats is None or not objects.is_splats(splats):
+            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        if not current.is_interactive():
+            current.connect()  # then it is known what the backend writes
+            current.wait_until(lambda: bool(current.session().formats) and current.session().is_listed, 10)
+        path, writes = Path(bpy.path.abspath(self.filepath)), file_formats.writes()
+        suffix = file_kinds.suffix_of(path, writes)
+        if not suffix:
+            message = f"'{path.name}' does not end in {' or '.join(writes)}."
+            raise errors.UserError("unsupported", message, f"Give a name such as splats{writes[0]}.")
+        asset, version = splats.splatwright.asset, objects.shown_version(splats)
+        if not version and asset in current.session().assets:
+            version = current.session().assets[asset].head
+        if not version:
+            message = f"The backend does not have the splats of '{splats.name}'."
+            raise errors.UserError("not_found", message, "Locate them first.")
+        choices = self._choices(context, splats, path)
+        asking.ask(
+            lambda backend: backend.fetch_file(asset, version, path, suffix.removeprefix("."), choices=choices),
+            lambda _: current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}"),
+        )
+
+    def _choices(self, context: Any, splats: bpy.types.Object, path: Path) -> things.ExportChoices:
+        context.view_layer.update()  # a script may have moved it just now
+        form = file_formats.format_named(path)
+        # What stands in Blender's world is in no frame of the file's own, so that it is turned into the usual one.
+        usual = form.frame if form is not None and self.as_placed else ""
+        return things.ExportChoices(
+            frame={"FORMAT": usual, "OTHER": self.axes}.get(self.frame, self.frame),
+            world_from_object=as_matrix(np.array(splats.matrix_world, np.float64)) if self.as_placed else None,
+            sh_degree=self.harmonics if self.harmonics < _MOST_HARMONICS else None,
+        )
+
+
+def _menu() -> Any:  # the stubs of 4.5 think that a menu draws without itself
+    return bpy.types.TOPBAR_MT_file_export
+
+
+def _draw_menu(self: Any, _context: Any) -> None:
+    suffixes = ", ".join(file_formats.writes())
+    self.layout.operator("splatwright.export_splats", text=f"Gaussian Splats ({suffixes})")
+
+
+def register() -> None:
+    bpy.utils.register_class(SPLATWRIGHT_OT_export_splats)
+    _menu().append(_draw_menu)
+
+
+def unregister() -> None:
+    _menu().remove(_draw_menu)
+    bpy.utils.unregister_class(SPLATWRIGHT_OT_export_splats)
