@@ -38,6 +38,17 @@ def read(path: Path) -> messages.Splats:
     return splats
 
 
+def facts(path: Path) -> dict[str, str]:
+    """What a file that was read says about its splats: "antialiased" is "yes" or "no". Empty where it is silent."""
+    try:
+        with path.open("rb") as stream:
+            header: Any = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    said = header.get("__metadata__") or {}
+    return said if isinstance(said, dict) else {}
+
+
 def write(path: Path, splats: messages.Splats) -> None:
     """Writes the file whole or not at all. Raises UserError when the disk is full."""
     arrays = {name: np.ascontiguousarray(getattr(splats, name), "<f4") for name in FIELDS}

@@ -5,7 +5,6 @@ A copy is a 3DGS PLY as the backend writes it, or a .safetensors where the splat
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,7 +27,7 @@ _PLY_TYPES = {
 _LARGEST_HEADER = 2**16  # bytes; ours take some thousand
 _LARGEST_LOGIT = 20.0  # stands in for infinity: its sigmoid is 1
 _SCALE = ("scale_0", "scale_1", "scale_2")
-_REST = re.compile(r"f_rest_\d+")
+_REST = "f_rest_"
 
 
 class StoredSplats(msgspec.Struct, frozen=True):
@@ -42,6 +41,7 @@ class StoredSplats(msgspec.Struct, frozen=True):
     opacities: Array  # [N]
     sh: Array  # [N, K, 3], K = 1, 4, 9 or 16
     total: int  # that the copy holds
+    antialiased: bool = False  # were trained to be drawn fainter where they are small
 
     def __len__(self) -> int:
         return len(self.means)
@@ -57,7 +57,8 @@ def read(path: Path, most: int) -> StoredSplats:
         rows = _weightiest(splats.opacity_logits, splats.log_scales, most)
         arrays = (splats.means, splats.quats, splats.log_scales, splats.opacity_logits, splats.sh)
         means, quats, log_scales, logits, sh = (array[rows] for array in arrays)
-        return _activated(messages.Splats(means, quats, log_scales, logits, sh), len(splats.means))
+        picked = messages.Splats(means, quats, log_scales, logits, sh)
+        return _activated(picked, len(splats.means), splat_arrays.facts(path).get("antialiased") == "yes")
     vertices = _vertices(path)
     rows = _weightiest(vertices["opacity"], _columns(vertices, _SCALE), most)
     return _activated(_splats(vertices[rows]), len(vertices))
@@ -102,18 +103,19 @@ def _described(header: str, is_whole: bool) -> tuple[int, np.dtype]:
                 elements, count = 1, int(number)
             case ["element", *_]:
                 elements += 1  # what comes after the vertices is nothing to us
-            case ["property", kind, name] if elements == 1:
+            case ["property", kind, name] if elements == 1 and name not in fields:
                 fields[name] = _PLY_TYPES.get(kind) or _refuse(f"'{name}' is a '{kind}'")
             case ["property", *_] if elements == 1:
-                raise _NotSplats("its vertices hold lists")
+                raise _NotSplats("its vertices hold a list, or the same twice")
             case _:
                 pass
     wanted = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", *_SCALE, "rot_0", "rot_1", "rot_2", "rot_3")
     for name in wanted:
         if name not in fields:
             raise _NotSplats(f"it has no property '{name}'")
-    if sum(bool(_REST.fullmatch(name)) for name in fields) not in (0, 9, 24, 45, 72) or count < 0:
-        raise _NotSplats("it has a number of harmonics that belongs to no degree")
+    rest = sum(name.startswith(_REST) for name in fields)
+    if rest not in (0, 9, 24, 45, 72) or not all(f"{_REST}{i}" in fields for i in range(rest)) or count < 0:
+        raise _NotSplats("it has harmonics that belong to no degree")
     return count, np.dtype(list(fields.items()))
 
 
@@ -124,8 +126,8 @@ def _refuse(reason: str) -> str:
 def _splats(vertices: np.ndarray) -> messages.Splats:
     """vertices: structured [N]."""
     names = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "rot_3", *_SCALE, "opacity", "f_dc_0", "f_dc_1", "f_dc_2")
-    rest = sum(name.startswith("f_rest_") for name in vertices.dtype.names or ())
-    table = _columns(vertices, (*names, *(f"f_rest_{i}" for i in range(rest))))
+    rest = sum(name.startswith(_REST) for name in vertices.dtype.names or ())
+    table = _columns(vertices, (*names, *(f"{_REST}{i}" for i in range(rest))))
     means, quats, scales, opacity, base, others = (
         table[:, first:end] for first, end in pairwise((0, 3, 7, 10, 11, 14, 14 + rest))
     )
@@ -158,7 +160,7 @@ def _weightiest(opacity_logits: np.ndarray, log_scales: np.ndarray, most: int) -
     return order[:most]
 
 
-def _activated(splats: messages.Splats, total: int) -> StoredSplats:
+def _activated(splats: messages.Splats, total: int, antialiased: bool = False) -> StoredSplats:
     with np.errstate(over="ignore", invalid="ignore"):
         logits = np.clip(splats.opacity_logits, -_LARGEST_LOGIT, _LARGEST_LOGIT).astype(np.float32)
         found = StoredSplats(
@@ -167,13 +169,14 @@ def _activated(splats: messages.Splats, total: int) -> StoredSplats:
             opacities=np.reciprocal(1 + np.exp(-logits)),
             sh=np.ascontiguousarray(splats.sh[:, :MOST_COEFFICIENTS], np.float32),
             total=total,
+            antialiased=antialiased,
         )
     whole = np.isfinite(found.opacities) & np.isfinite(found.sh).all((1, 2))
     whole &= np.isfinite(found.means).all(1) & np.isfinite(found.covariances).all(1)
     if whole.all():
         return found
     arrays = (found.means, found.covariances, found.opacities, found.sh)
-    return StoredSplats(*(array[whole] for array in arrays), total=total)
+    return StoredSplats(*(array[whole] for array in arrays), total=total, antialiased=antialiased)
 
 
 def _covariances(quats: np.ndarray, scales: np.ndarray) -> Array:

@@ -182,6 +182,7 @@ class LocalView:
         self._placed_in: object = None  # the textures
         self._entries = splat_order.entries_of(())
         self._layer: local_drawing.Layer | None = None
+        self._antialiased = False
         self._figures = _Figures()
         _views.add(self)
 
@@ -224,11 +225,11 @@ class LocalView:
         if self._layer is None or self._layer.size != (camera.width, camera.height):
             self._layer = local_drawing.Layer(camera.width, camera.height)
         seen = splat_order.seen_by(camera, self._placed, self._entries)
-        self._layer.draw(textures, seen, camera, surface)
+        self._layer.draw(textures, seen, camera, surface, antialiased=self._antialiased)
         self._layer.lay_over(as_light=as_light)
 
     def _look(self, depsgraph: bpy.types.Depsgraph, space: bpy.types.SpaceView3D) -> None:
-        self._placed_in = None
+        self._placed_in, self._antialiased = None, False
         figures, found = _Figures(), list[tuple[_Copy, Any, int]]()
         for item, matrix in objects.shown_splats(depsgraph, for_render=False, space=space):
             shown = _shown.get(item.name_full)
@@ -239,6 +240,7 @@ class LocalView:
                 if len(content):
                     found.append((shown.copy, matrix, len(content)))
                 figures.total += content.total
+                self._antialiased |= content.antialiased  # all together, as the backend draws them
                 figures.at_rest |= shown.is_bound
                 figures.other = figures.other or (item.name if shown.is_other_version else "")
             elif content is not None:
