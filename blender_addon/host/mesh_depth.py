@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gpu
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from gpu_extras.batch import batch_for_shader
@@ -31,28 +33,39 @@ def draw(hiders: Hiders, camera: things.ViewCamera) -> None:
     state.active_framebuffer_get().clear(depth=1.0)
     state.color_mask_set(False, False, False, False)
     try:
-        _draw(hiders, camera)
+        _draw(hiders, camera, cameras.window_from_camera(camera))
     finally:
         state.color_mask_set(True, True, True, True)
 
 
-def distances(hiders: Hiders, camera: things.ViewCamera) -> npt.NDArray[np.float32]:
-    """Along the viewing axis, through the centre of each pixel, [H, W]; infinity where there is nothing."""
+def distances(hiders: Hiders, camera: things.ViewCamera, *, is_fine: bool) -> npt.NDArray[np.float32]:
+    """Along the viewing axis, through the centre of each pixel, [H, W]; infinity where there is nothing.
+
+    is_fine: through the centres of each pixel's quarters, [H, W, 4].
+    """
     width, height = camera.width, camera.height
+    offsets = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)) if is_fine else ((0.0, 0.0),)
+    count = len(offsets)
     make_texture: Any = gpu.types.GPUTexture  # the stubs know neither constructor
     make_framebuffer: Any = gpu.types.GPUFrameBuffer
-    color, depth = (
-        make_texture((width, height), format="R32F"),
-        make_texture((width, height), format="DEPTH_COMPONENT32F"),
-    )
+    color = make_texture((width, height), format="RGBA32F" if is_fine else "R32F")
+    depth = make_texture((width, height), format="DEPTH_COMPONENT32F")
     framebuffer = make_framebuffer(depth_slot=depth, color_slots=[color])
+    state: Any = gpu.state
     with framebuffer.bind():
-        framebuffer.clear(color=(0.0, 0.0, 0.0, 0.0), depth=1.0)
-        _draw(hiders, camera)
-        buffer = framebuffer.read_color(0, 0, width, height, 1, 0, "FLOAT")
-    found = flat(buffer, width * height).reshape(height, width)[::-1].copy()
-    found[found == 0] = np.inf
-    return found
+        framebuffer.clear(color=(math.inf, math.inf, math.inf, math.inf))
+        try:
+            for number, (x, y) in enumerate(offsets):
+                framebuffer.clear(depth=1.0)
+                state.color_mask_set(*(channel == number for channel in range(4)))
+                shifted = msgspec.structs.replace(camera, cx=camera.cx - x, cy=camera.cy - y)
+                # Upside down, because a picture's rows run downward, and those of a framebuffer upward.
+                _draw(hiders, shifted, np.diag([1.0, -1.0, 1.0, 1.0]) @ cameras.window_from_camera(shifted))
+        finally:
+            state.color_mask_set(True, True, True, True)
+        buffer = framebuffer.read_color(0, 0, width, height, count, 0, "FLOAT")
+    found = flat(buffer, width * height * count)
+    return found.reshape((height, width, count) if is_fine else (height, width))
 
 
 def flat(buffer: Any, length: int) -> npt.NDArray[np.float32]:
@@ -67,15 +80,17 @@ def forget() -> None:
     _shader = None
 
 
-def _draw(hiders: Hiders, camera: things.ViewCamera) -> None:
+def _draw(hiders: Hiders, camera: things.ViewCamera, window_from_camera: npt.NDArray[np.float64]) -> None:
     shader = _made_shader()
     shader.bind()
-    shader.uniform_float("window_from_camera", _matrix(cameras.window_from_camera(camera)))
+    shader.uniform_float("window_from_camera", _matrix(window_from_camera))
     # Multiplied in double precision: far from the origin, single precision would lose where things are.
     from_objects = np.reshape(camera.camera_from_world, (4, 4)) @ hiders.places
     state: Any = gpu.state
     state.depth_mask_set(True)
     state.depth_test_set("LESS_EQUAL")
+    state.face_culling_set("NONE")
+    state.blend_set("NONE")
     try:
         for (triangles, _), camera_from_object in zip(hiders.parts, from_objects, strict=True):
             batch = _batch(triangles, shader)

@@ -1,8 +1,8 @@
 """The surface that hides splats in a 3D view, pixel by pixel: where it is had from, and taking it.
 
-Blender's own depth is the best there is, but for its overlays: with them, the lines of the floor's grid, outlines, and
-the shapes of cameras and lights stand in it as well, in a tenth of all pixels. EEVEE and Cycles leave no depth without
-overlays. In both cases the meshes are drawn once more.
+The meshes are drawn once more: in Blender's own depth stand its overlays, too, the lines of the floor's grid, outlines,
+and the shapes of cameras and lights, in a tenth of all pixels; and without overlays EEVEE and Cycles leave no depth. It
+is read where it is clean, and holds what is no mesh.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ..protocol import things
 from . import mesh_depth
 from .hiding_meshes import Hiders
 
+_FINE_PIXELS = 1_000_000  # of a larger view, the reading would hold Blender up
+
 Source = Literal["depth", "meshes", "none"]
 
 _MESHES_AS_DRAWN = ("OBJECT", "POSE", "PAINT_WEIGHT", "PAINT_VERTEX", "PAINT_TEXTURE")
@@ -30,7 +32,7 @@ class Surface(msgspec.Struct, frozen=True, eq=False):
 
     camera: things.ViewCamera
     hiders: int  # which ones, as `Wish` counts them
-    depth: npt.NDArray[np.float32]  # [H, W] world units along the axis, infinity where there is nothing
+    depth: npt.NDArray[np.float32]  # [H, W] or [H, W, 4] world units along the axis, infinity where there is nothing
 
 
 def is_left_out(space: bpy.types.SpaceView3D, engine: str) -> bool:
@@ -46,22 +48,25 @@ def source_of(space: bpy.types.SpaceView3D, region_3d: Any, engine: str, mode: s
 
     mode: of the context. has_others: something that is no mesh is in the view, such as hair.
     """
+    shading = space.shading
     if is_left_out(space, engine):
         return "meshes"
-    shading = space.shading
     if shading.type == "SOLID" and shading.show_xray:
         return "none"
-    if not space.overlay.show_overlays:
-        return "depth"
     culls = shading.type == "SOLID" and shading.show_backface_culling
-    is_plain = not has_others and not culls and not region_3d.use_clip_planes and mode in _MESHES_AS_DRAWN
-    return "meshes" if is_plain else "none"
+    if not has_others and not culls and not region_3d.use_clip_planes and mode in _MESHES_AS_DRAWN:
+        return "meshes"
+    return "none" if space.overlay.show_overlays else "depth"
 
 
 def take(source: Source, hiders: Hiders, number: int, camera: things.ViewCamera) -> Surface:
-    """While the view is drawn by this camera; the active framebuffer is the view's."""
+    """While the view is drawn by this camera; the active framebuffer is the view's.
+
+    Of views that are not too large, meshes are looked at in four places of each pixel, so that their edges are smooth.
+    """
     if source == "meshes":
-        return Surface(camera, number, mesh_depth.distances(hiders, camera))
+        is_fine = camera.width * camera.height <= _FINE_PIXELS
+        return Surface(camera, number, mesh_depth.distances(hiders, camera, is_fine=is_fine))
     framebuffer: Any = gpu.state.active_framebuffer_get
     width, height = camera.width, camera.height
     buffer = framebuffer().read_depth(0, 0, width, height)

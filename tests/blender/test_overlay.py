@@ -1,7 +1,10 @@
-"""The overlay against goldens, and against what must be in front of what."""
+"""The overlay against goldens, against the truth, and against what must be in front of what."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,10 +12,12 @@ from typing import Any
 
 import bpy
 import golden
+import made_splats
 import numpy as np
 import pytest
 import splat_scene
 from golden import Draw
+from served_backend import REPOSITORY, ServedBackend
 
 WIDTH, HEIGHT = 320, 240
 
@@ -105,3 +110,61 @@ def test_each_duplicate_has_its_own_place_and_shape(ball: Any, drawn: Draw) -> N
     for point in ((-2.2, 0.0, 0.0), (1.2, 1.6, 0.0), (-2.6, 1.0, 1.4)):
         assert np.abs(place(many, point) - place(one, point)).max() > 0.05, point
     golden.compare(many, "overlay_duplicates.png")
+
+
+@pytest.fixture
+def fog(connected: ModuleType, tmp_path: Path) -> Any:
+    """In it a plane through its middle, larger than what the camera sees."""
+    splat_scene.make(tmp_path)
+    for item in [item for item in bpy.data.objects if item.type == "MESH"]:
+        bpy.data.objects.remove(item)
+    made_splats.write_fog(tmp_path / "fog.ply")
+    bpy.ops.splatwright.import_splats(filepath=str(tmp_path / "fog.ply"))
+    fog = bpy.context.view_layer.objects.active
+    fog.rotation_euler = (0, 0, 0)
+    bpy.ops.mesh.primitive_plane_add(size=60, rotation=(0.5, 0.2, 0.0))
+    return fog
+
+
+def truth(served: ServedBackend, folder: Path, camera: Any) -> np.ndarray:
+    """The fog in front of the plane, [H, W, 4] premultiplied. camera: a ViewCamera."""
+    normal = bpy.context.object.matrix_world.to_3x3().col[2]  # the plane goes through the origin
+    asked = {
+        "plane": [*normal, 0.0],
+        "camera": {name: getattr(camera, name) for name in camera.__struct_fields__},
+    }
+    (folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+    script = REPOSITORY / "tests" / "blender" / "brute_force_picture.py"
+    command = [served.python, script, folder / "fog.ply", folder / "asked.json", folder / "truth.npy"]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=True)
+    return np.load(folder / "truth.npy")
+
+
+@pytest.mark.parametrize("source", ["meshes", "depth"])
+@pytest.mark.parametrize("kind", ["PERSP", "ORTHO"])
+def test_a_plane_through_the_middle_of_a_fog_cuts_it_as_brute_force_does(
+    fog: Any,
+    served_backend: Any,
+    room: Callable[[str], ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    kind: str,
+) -> None:
+    surface, taken = room("host.view_surface"), list[Any]()
+    monkeypatch.setattr(surface, "source_of", lambda *_: source)
+    take = surface.take
+    monkeypatch.setattr(surface, "take", lambda *given: taken.append(take(*given)) or taken[-1])
+    bpy.context.scene.camera.data.type, bpy.context.scene.camera.data.ortho_scale = kind, 4.0
+    drawn = golden.viewport(room, 160, 120)
+    picture = drawn()[..., :3]
+    fog.hide_set(True)
+    behind = drawn()[..., :3]
+    color = truth(served_backend, tmp_path, taken[0].camera)
+    there = color[..., 3] > 1 / 255
+    expected = color[..., :3] + (1 - color[..., 3:]) * behind
+    uncut = np.abs(expected - behind)[there].max()
+    assert there.mean() > 0.1 and uncut > 0.2
+    decibels = splat_scene.decibels(picture[there], expected[there])
+    print(f"{source} {kind}: {decibels:.1f} dB")
+    assert decibels >= 40
