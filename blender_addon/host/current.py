@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 DRAIN_S = 0.004  # at most, so that a tick never costs a frame
 Listener = Callable[[events.Event], None]
 _STATUS_S = 8.0
-_REDRAWN = ("VIEW_3D", "PREFERENCES")
+_REDRAWN = ("VIEW_3D", "PROPERTIES", "PREFERENCES")
 
 _session = Session()
 _link: BackendLink | None = None
@@ -198,7 +198,7 @@ def is_interactive() -> bool:
 
 
 def redraw() -> None:
-    """Has the viewports, with their sidebars, and the preferences drawn again."""
+    """Has the viewports, with their sidebars, the properties and the preferences drawn again."""
     manager: Any = bpy.context.window_manager
     if bpy.app.background or manager is None:
         return

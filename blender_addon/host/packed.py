@@ -73,9 +73,12 @@ def unpack(object: bpy.types.Object) -> Path:
 
 def found(object: bpy.types.Object) -> Path | None:
     """What is packed, as a file that lasts as long as this session; None = nothing is packed."""
-    if not is_packed(object):
-        return None
     image = image_of(object)
+    if image is not None and image.packed_file is None:  # Blender's Unpack Resources has written it
+        unpacked = Path(bpy.path.abspath(image.filepath, library=image.library))
+        return unpacked if unpacked.is_file() else None
+    if image is None:
+        return None
     path = Path(bpy.app.tempdir, "splats", Path(image.filepath).name)
     if not path.is_file() or path.stat().st_size != image.packed_file.size:
         _write(path, image.packed_file.data)

@@ -65,8 +65,10 @@ def has_splats(object: bpy.types.Object | None) -> bool:
 
 def read(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> splat_attributes.Columns:
     """The attributes of its points after all modifiers, each [N, width]. Raises UserError when it has no points."""
-    geometry: Any = object.evaluated_get(depsgraph).evaluated_geometry()
-    parts = [part for part in (geometry.pointcloud, geometry.mesh) if part is not None]
+    parts: list[Any] = []
+    if object.data is not None:
+        geometry: Any = object.evaluated_get(depsgraph).evaluated_geometry()
+        parts = [part for part in (geometry.pointcloud, geometry.mesh) if part is not None]
     parts.sort(key=lambda part: splat_attributes.BASE not in part.attributes)
     if not parts:
         raise errors.UserError("bad_input", f"'{object.name}' has no points.", "Choose what Write Attributes made.")

@@ -9,10 +9,11 @@ import bpy
 
 from ..core import wording
 from ..core.session import JobView
-from ..host import current, objects, properties, render_nodes, versions
+from ..host import current, objects, packed, point_attributes, properties, versions
 from ..protocol import things
 from . import settings_panel
 from .operators_methods import active_splats
+from .panel_render import SPLATWRIGHT_PT_render
 from .panel_train import draw_job
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
@@ -29,6 +30,8 @@ class SPLATWRIGHT_PT_splats(SidebarPanel, bpy.types.Panel):
             paragraph(self.layout, context, "Select splats, import a file, or train a capture.", "INFO")
         else:
             _draw_splats(self.layout, context, splats)
+        if point_attributes.has_splats(context.active_object):
+            self.layout.operator("splatwright.read_attributes", icon="SPREADSHEET").object = context.active_object.name
         row = self.layout.row(align=True)
         row.operator("splatwright.import_splats", text="Import", icon="IMPORT")
         if current.session().assets:
@@ -59,6 +62,12 @@ def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
         ("On disk", wording.size(info.bytes)),
     )
     layout.operator("splatwright.keep_copy", icon="FILE_TICK").object = splats.name
+    row = layout.row(align=True)
+    if not packed.is_current(splats):
+        row.operator("splatwright.pack_splats", icon="PACKAGE").object = splats.name
+    if packed.is_packed(splats):
+        row.operator("splatwright.unpack_splats", icon="UGLYPACKAGE").object = splats.name
+    layout.operator("splatwright.write_attributes", icon="SPREADSHEET").object = splats.name
 
 
 class MethodsPanel(SidebarPanel):
@@ -150,23 +159,6 @@ def _draw_choices(layout: Any, context: Any, *names: str) -> None:
     column.use_property_decorate = False
     for name in names:
         column.prop(context.scene.splatwright, name)
-
-
-class SPLATWRIGHT_PT_render(SidebarPanel, bpy.types.Panel):
-    bl_label = "Render"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    def draw(self, context: Any) -> None:
-        layout: Any = self.layout
-        if context.scene.camera is None:
-            paragraph(layout, context, "Add a camera to render the splats with the scene.", "INFO")
-        row = layout.row(align=True)
-        row.operator("splatwright.render", text="Render", icon="RENDER_STILL")
-        row.operator("splatwright.render", text="Animation", icon="RENDER_ANIMATION").animation = True
-        if render_nodes.is_set_up(context.scene):
-            layout.operator("splatwright.remove_render_setup", icon="X")
-        else:
-            layout.operator("splatwright.setup_render", icon="NODE_COMPOSITING")
 
 
 class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):

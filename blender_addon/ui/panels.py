@@ -10,7 +10,7 @@ import bpy
 
 from ..core import backend_state
 from ..host import current
-from . import panel_capture, panel_splats, panel_train, panel_views, uploads
+from . import panel_capture, panel_splats, panel_statistics, panel_train, panel_views, uploads
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
 
@@ -111,6 +111,7 @@ CLASSES: tuple[type[Any], ...] = (
     *panel_train.CLASSES,
     *panel_views.CLASSES,
     *panel_splats.CLASSES,
+    *panel_statistics.CLASSES,
 )
 
 

@@ -175,3 +175,26 @@ def drawn_by_extensions(menu: Any) -> Any:
         if function.__module__.startswith("bl_ext."):
             function(SimpleNamespace(layout=layout), bpy.context)
     return layout
+
+
+def test_what_is_known_of_splats_is_said_in_their_data_tab(
+    connected: ModuleType, room: Room, files: list[Path], draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    asset = bpy.context.view_layer.objects.active.splatwright.asset
+    draw("SPLATWRIGHT_PT_statistics")
+    assert connected.wait_until(lambda: len(room("host.versions").of(asset)) == 1, 30)
+    texts = draw("SPLATWRIGHT_PT_statistics").texts
+    assert {"300", "Degree 0", "Imported from small.ply", "3D Gaussian Splatting PLY", "COLMAP, PLY (Y Down)"} <= set(
+        texts
+    )
+    assert any(text.startswith("0.12 to 0.95") for text in texts), texts
+    assert "Packed" not in texts
+    bpy.ops.splatwright.pack_splats()
+    assert "Packed" in draw("SPLATWRIGHT_PT_statistics").texts
+    assert "splatwright.unpack_splats" in draw("SPLATWRIGHT_PT_splats").operators
+    bpy.ops.splatwright.write_attributes()
+    assert draw("SPLATWRIGHT_PT_statistics") is None
+    assert "splatwright.read_attributes" in draw("SPLATWRIGHT_PT_splats").operators
