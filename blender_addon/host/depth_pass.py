@@ -22,7 +22,7 @@ from . import cameras, render_nodes
 from .changed_settings import Setting, changed
 
 _NOTHING = 1e9  # what is farther is no surface: Blender says 1e10 or 65504e5
-_FILE = "depth"
+_FILE = "depth_"
 _FRAME = re.compile(r"-?\d+$")
 
 _folder: Path | None = None  # holds a file for each frame, while the picture is rendered
@@ -48,8 +48,8 @@ def begin(scene: bpy.types.Scene) -> ExitStack:
     stack = ExitStack()
     try:
         stack.callback(_end_rendering)
-        stack.enter_context(render_nodes.depth_written_to(scene, _folder, _FILE))
-        stack.enter_context(changed(_settings(scene, _folder)))
+        stack.enter_context(changed(_settings(scene, _folder)))  # only then nodes know of a depth
+        stack.enter_context(render_nodes.depth_written_to(scene, _folder, _FILE + "####"))
     except BaseException:
         stack.close()
         raise
@@ -57,8 +57,8 @@ def begin(scene: bpy.types.Scene) -> ExitStack:
     return stack
 
 
-def read() -> int:
-    """Takes what was rendered, and returns of how many frames. Main thread."""
+def read() -> None:
+    """Takes what was rendered. Main thread. Raises RuntimeError when nothing was."""
     assert _folder is not None
     count = 0
     for path in _folder.glob(f"{_FILE}*.exr"):
@@ -67,7 +67,8 @@ def read() -> int:
             np.save(_folder / f"{int(number[0])}.npy", _values(path))
             count += 1
         path.unlink()
-    return count
+    if not count:
+        raise RuntimeError("Blender has written no depth")
 
 
 def forget() -> None:

@@ -8,6 +8,8 @@ import bpy
 
 _KINDS = {"CURVES": "hair", "POINTCLOUD": "points", "VOLUME": "volumes", "GREASEPENCIL": "grease pencil"}
 
+WITHOUT_DEPTH = frozenset({"volumes", "grease pencil"})  # renderers leave them out of their Z pass
+
 
 def found_in(scene: bpy.types.Scene) -> tuple[str, ...]:
     """What there is, each kind once, as words of a sentence."""
@@ -20,8 +22,8 @@ def found_in(scene: bpy.types.Scene) -> tuple[str, ...]:
 
 
 def may_hide_splats(scene: bpy.types.Scene) -> bool:
-    """Whether the renderer knows the depth of something that meshes do not; it knows none of volumes."""
-    return bool(set(found_in(scene)) - {"volumes", "grease pencil"})
+    """Whether the renderer knows the depth of something that has no mesh."""
+    return bool(set(found_in(scene)) - WITHOUT_DEPTH)
 
 
 def _has_particles(item: Any) -> bool:

@@ -46,8 +46,8 @@ def made_depth_writer(tree: Any, folder: Path, name: str) -> Any:
 
 
 def path_beside(picture_path: str) -> str:
-    """/shots/one.png and /shots/one_ give /shots/one_splats_, to which Blender adds the frame."""
+    """/shots/one.png and /shots/one_ give /shots/one_splats_####, in which Blender puts the frame."""
     stem, suffix = os.path.splitext(picture_path)
     stem = stem if suffix else picture_path
     gap = "" if not stem or stem.endswith(("/", "\\", "_", "-", ".", "#")) else "_"
-    return f"{stem}{gap}splats_"
+    return f"{stem}{gap}splats_####"

@@ -121,8 +121,8 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
         else:
             with depth_pass.begin(scene):
                 bpy.ops.render.render(animation=self.animation)
-            depth_pass.read()
             try:
+                depth_pass.read()
                 picture.render()
             finally:
                 depth_pass.forget()
@@ -176,7 +176,11 @@ class _DepthFirst:
             current.post(self._depth_is_done)
             return
         self._stack.close()
-        depth_pass.read()
+        try:
+            depth_pass.read()
+        except BaseException as error:  # noqa: BLE001  nobody else would hear of it
+            current.tell(error)
+            return
         self._listen(self._picture_is_done, self._picture_is_done)
         context: Any = bpy.context
         with context.temp_override(window=context.window_manager.windows[0]):

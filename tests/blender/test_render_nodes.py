@@ -194,3 +194,43 @@ def test_choices_change_the_nodes_that_are_in(scene: Any, room: Room) -> None:
     assert nodes.trouble(scene)
     bpy.ops.splatwright.remove_render_setup()
     assert scene.view_settings.view_transform == "AgX"
+
+
+def test_the_panel_says_what_is_wrong_and_what_has_no_mesh(scene: Any, draw: Callable[..., Any]) -> None:
+    def said() -> str:
+        return " ".join(draw("SPLATWRIGHT_PT_render").texts)
+
+    def offered(operator: str) -> bool:
+        return operator in draw("SPLATWRIGHT_PT_render").operators
+
+    assert offered("splatwright.setup_render") and not offered("splatwright.remove_render_setup")
+    bpy.ops.splatwright.setup_render()
+    assert offered("splatwright.remove_render_setup") and not offered("splatwright.update_render_setup")
+    scene.view_settings.exposure = 1.0
+    assert "The view was changed" in said() and offered("splatwright.update_render_setup")
+    bpy.ops.splatwright.update_render_setup()
+    assert "The view was changed" not in said() and "hide splats" not in said()
+    cloud = bpy.data.objects.new("Smoke", bpy.data.volumes.new("Smoke"))
+    scene.collection.objects.link(cloud)
+    assert "volumes cannot hide splats" in said()
+    hair = bpy.data.objects.new("Hair", bpy.data.hair_curves.new("Hair"))
+    scene.collection.objects.link(hair)
+    assert "scene's hair hide splats when the buttons above render" in said()
+    assert "volumes cannot hide splats" in said()
+    scene.splatwright.render.depth = "Z_PASS"
+    assert "in 16 slices" in said()
+    hair.hide_render = cloud.hide_render = True
+    assert "hide splats" not in said()
+    material = bpy.data.materials.new("Rough")
+    tree: Any = material.node_tree
+    if tree is None:  # until 4.5
+        material.use_nodes = True
+        tree = material.node_tree
+    scene.objects["Cube"].data.materials.append(material)
+    bump = tree.nodes.new("ShaderNodeDisplacement")
+    output = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial")
+    tree.links.new(bump.outputs[0], output.inputs["Displacement"])
+    material.displacement_method = "BUMP"
+    assert "hide splats" not in said()
+    material.displacement_method, scene.splatwright.render.depth = "DISPLACEMENT", "MESHES"
+    assert "displacement hide splats" in said()
