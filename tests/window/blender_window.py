@@ -53,6 +53,10 @@ class BlenderWindow:
         told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         assert (self.folder / "user/extensions/user_default/splatwright").is_dir(), told.stdout + told.stderr
 
+    def batch_command(self, words: list[str | Path]) -> list[str]:
+        """Starts Blender with these words and no window."""
+        return self.rig.command(words, shared=[self.folder], variables=self._variables)
+
     def open(self) -> None:
         """Comes back when the window is there and listens."""
         driver = Path(shutil.copy(HERE / "inside_blender.py", self.folder))
