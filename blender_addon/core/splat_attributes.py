@@ -54,21 +54,26 @@ def to_splats(columns: Mapping[str, np.ndarray]) -> messages.Splats:
     if missing:
         hint = "Write Attributes makes them all; a node may have dropped it."
         raise errors.UserError("bad_input", f"The points have no attribute '{missing[0]}'.", hint)
-    harmonics = [columns[name] for name in _harmonics(columns)]
-    table = np.concatenate([columns[name] for name in WIDTHS] + harmonics, axis=1, dtype=np.float32)
-    table = table[np.isfinite(table).all(axis=1) & (table[:, 3:6] > 0).any(axis=1)]
-    if not len(table):
+    whole = (columns[SCALE] > 0).any(axis=1)
+    for column in columns.values():
+        whole &= np.isfinite(column).all(axis=1)
+    if not whole.any():
         message = "None of the points is a splat: they have no size, or are broken."
         raise errors.UserError("bad_input", message, "Look at their attributes in the Spreadsheet.")
-    quats, base = table[:, 6:10].copy(), table[:, 10:14]
+    quats, base = columns[ROTATION][whole], columns[BASE][whole]
     quats[~quats.any(axis=1)] = (1, 0, 0, 0)
     opacities = np.clip(base[:, 3].astype(np.float64), _CLEAR, _OPAQUE)
+    further = _harmonics(columns)
+    sh = np.empty((len(base), 1 + len(further), 3), np.float32)
+    sh[:, 0] = base[:, :3]
+    for k, name in enumerate(further):
+        sh[:, k + 1] = columns[name][whole]
     return messages.Splats(
-        means=table[:, :3].copy(),
+        means=columns[POSITION][whole],
         quats=quats,
-        log_scales=np.log(np.maximum(table[:, 3:6], np.float32(_THINNEST))),
+        log_scales=np.log(np.maximum(columns[SCALE][whole], np.float32(_THINNEST))),
         opacity_logits=np.log(opacities / (1 - opacities)).astype(np.float32),
-        sh=np.concatenate([base[:, None, :3], table[:, 14:].reshape(len(table), -1, 3)], axis=1),
+        sh=sh,
     )
 
 

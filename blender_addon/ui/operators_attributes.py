@@ -91,7 +91,6 @@ class SPLATWRIGHT_OT_read_attributes(bpy.types.Operator):
         if points is None:
             raise errors.UserError("bad_input", "No object with points is chosen.", "Select one first.")
         columns = point_attributes.read(points, context.evaluated_depsgraph_get())
-        splats = splat_attributes.to_splats(columns)
         if not current.is_interactive():
             current.connect()
         name = points.name
@@ -99,17 +98,19 @@ class SPLATWRIGHT_OT_read_attributes(bpy.types.Operator):
         if asset and current.session().job_of_asset(asset) is not None:
             raise errors.UserError("refused", f"The splats of '{name}' are still being worked on.", "Wait for the job.")
 
-        def send(backend: remote.Backend) -> things.AssetInfo:
+        def send(backend: remote.Backend) -> tuple[things.AssetInfo, int]:
+            splats = splat_attributes.to_splats(columns)
             with tempfile.TemporaryDirectory(prefix="splatwright-") as folder:
                 path = Path(folder, "points.safetensors")
                 splat_arrays.write(path, splats)
                 with uploads.sending(backend, name) as upload:
-                    return backend.import_file(path, name, frame="z_up" if not asset else "", asset=asset, **upload)
+                    info = backend.import_file(path, name, frame="" if asset else "z_up", asset=asset, **upload)
+            return info, len(splats.means)
 
-        asking.ask(send, lambda info: _came_back(info, name, is_new=not asset, count=len(splats.means)))
+        asking.ask(send, lambda answer: _came_back(*answer, name, is_new=not asset))
 
 
-def _came_back(info: things.AssetInfo, points: str, *, is_new: bool, count: int) -> None:
+def _came_back(info: things.AssetInfo, count: int, points: str, *, is_new: bool) -> None:
     asking.learn(asset=info)
     if is_new:
         made = objects.create(bpy.context, info, follow_job=False)

@@ -169,6 +169,7 @@ def test_a_job_is_no_longer_watched_when_asked_so(join: Callable[..., Backend], 
 def test_baked_splats_arrive(backend: Backend, capture: Path) -> None:
     backend.train(capture, steps=1).wait(10)
     assert backend.splats("asset-1").sh.shape == (10, 16, 3)
+    assert backend.splats("asset-1", most=4).sh.shape == (4, 16, 3)
 
 
 def test_assets_are_renamed_and_deleted(backend: Backend, capture: Path) -> None:

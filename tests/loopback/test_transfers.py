@@ -76,6 +76,15 @@ def test_a_file_arrives_whole_and_comes_back_the_same(backend: Backend, tmp_path
     assert {p.name for p in tmp_path.glob(".*")} == set()
 
 
+@pytest.mark.parametrize("place", [far, lambda backend: backend])
+def test_a_file_becomes_a_version_of_the_asset_that_is_named(
+    backend: Backend, tmp_path: Path, place: Callable[[Backend], Backend]
+) -> None:
+    path = file_of(tmp_path, 1000)
+    asset = place(backend).import_file(path).asset
+    assert place(backend).import_file(path, asset=asset).asset == asset and len(backend.assets()) == 1
+
+
 def test_what_was_sent_is_not_sent_again(serving: Serving, backend: Backend, tmp_path: Path) -> None:
     path = file_of(tmp_path, 3 * CHUNK_BYTES)
     digest = backend.send_file(path)
