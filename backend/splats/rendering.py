@@ -145,7 +145,8 @@ def draw_scene(
 def _moments(means: Tensor, camera: Camera) -> Tensor:
     """Distances along the viewing axis from that of the middle splat, and their squares, [N, 2].
 
-    means: [N, 3] from the camera's centre. From there, because squares of large numbers leave no digits for a thin skin.
+    means: [N, 3] from the camera's centre. From the middle, because squares of large numbers leave no digits for a
+    thin skin.
     """
     distances = means @ torch.tensor(camera.forward, dtype=means.dtype, device=means.device)
     distances = distances - distances.median()
