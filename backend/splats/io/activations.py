@@ -1,4 +1,4 @@
-"""Between the numbers that a cloud holds and those that files hold: opacity and its logit, smallest three of a rotation."""
+"""Between the numbers of a cloud and those of files: opacities and logits, the smallest three of a rotation."""
 
 from __future__ import annotations
 

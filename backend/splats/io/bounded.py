@@ -24,7 +24,7 @@ def gunzipped_start(path: Path, packed: bytes, length: int) -> bytes:
 
     try:
         return isal_zlib.decompressobj(wbits=31).decompress(packed, length)
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]  its stub calls the class an object
         raise damaged(path, "its compressed data is broken") from error
 
 
@@ -35,7 +35,7 @@ def gunzipped(path: Path, packed: bytes, most: int) -> bytes:
     unpacker = isal_zlib.decompressobj(wbits=31)
     try:
         content = unpacker.decompress(packed, most)
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]  its stub calls the class an object
         raise damaged(path, "its compressed data is broken") from error
     if not unpacker.eof:
         raise damaged(path, "it holds more than it says" if len(content) >= most else "it ends too early")

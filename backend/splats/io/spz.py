@@ -49,7 +49,7 @@ _ASSUMED = (
 
 class _Header(NamedTuple):
     version: int
-    count: int
+    splats: int
     sh_degree: int
     fraction_bits: int
     flags: int
@@ -63,7 +63,7 @@ def read(path: Path) -> SplatContent:
     packed = content.startswith(_GZIP)
     header = _header(path, gunzipped_start(path, content, _HEADER.size) if packed else content)
     widths = part_widths(header.version, header.sh_degree)
-    sizes = [header.count * width for width in widths]
+    sizes = [header.splats * width for width in widths]
     refuse_bomb(path, len(content), sum(sizes))
     if header.version == 4:
         streams, extensions = _streams_of_4(path, content, header, sizes)
@@ -71,12 +71,12 @@ def read(path: Path) -> SplatContent:
         body = gunzipped(path, content, _HEADER.size + sum(sizes) + _MOST_EXTENSIONS) if packed else content
         offsets = np.cumsum([_HEADER.size, *sizes])
         if len(body) < offsets[-1]:
-            raise damaged(path, f"it ends before the last of its {header.count:,} splats")
+            raise damaged(path, f"it ends before the last of its {header.splats:,} splats")
         streams = [memoryview(body)[a:b] for a, b in pairwise(offsets)]
         extensions = memoryview(body)[offsets[-1] :]
     parts = Packed(
         *(
-            np.frombuffer(stream, np.uint8).reshape(header.count, width)
+            np.frombuffer(stream, np.uint8).reshape(header.splats, width)
             for stream, width in zip(streams, widths, strict=True)
         )
     )
@@ -179,14 +179,14 @@ def _zstandard(parts: list[np.ndarray]) -> list[bytes]:
     import zstandard
 
     packer = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=-1)
-    return [packer.compress(part.reshape(-1)) for part in parts]
+    return [packer.compress(part.reshape(-1).data) for part in parts]
 
 
 def _gzipped(pieces: list[bytes | np.ndarray]) -> bytes:
     from isal import isal_zlib
 
     packer = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
-    packed = [packer.compress(piece if isinstance(piece, bytes) else piece.reshape(-1)) for piece in pieces]
+    packed = [packer.compress(piece if isinstance(piece, bytes) else piece.reshape(-1).data) for piece in pieces]
     return b"".join([*packed, packer.flush()])
 
 

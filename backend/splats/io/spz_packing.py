@@ -35,14 +35,13 @@ class Packed(NamedTuple):
     sh: np.ndarray  # [N, 3 (K - 1)] coefficient after coefficient, red, green and blue each
 
 
-def part_widths(version: int, sh_degree: int) -> Packed:
+def part_widths(version: int, sh_degree: int) -> tuple[int, ...]:
     """Bytes of each part for each splat."""
-    widths = (9, 1, 3, 3, 4 if version >= 3 else 3, 3 * ((sh_degree + 1) ** 2 - 1))
-    return Packed(*widths)  # type: ignore[arg-type]
+    return 9, 1, 3, 3, 4 if version >= 3 else 3, 3 * ((sh_degree + 1) ** 2 - 1)
 
 
 def fitting_fraction_bits(means: np.ndarray) -> int:
-    """The finest step that the positions still fit with into 24 bits; may be negative for worlds of millions of units."""
+    """The finest step that the positions still fit with into 24 bits; negative for worlds of millions of units."""
     reach = float(np.abs(means).max(initial=0))
     if reach == 0:
         return _MOST_FRACTION_BITS

@@ -18,7 +18,7 @@ from backend.splats.io.frames import COMMON_FRAMES
 from shared_protocol.errors import UserError
 from tests.unit.splats_io.made_clouds import assert_within, made_cloud
 
-# Half a step of each attribute, and a hair. Half a step of three components moves the rotation by up to 2 sqrt(12) of it.
+# Half a step of each attribute, and a hair. Half a step of three components turns a splat by up to 2 sqrt(12) of it.
 HALF_STEPS = {
     "means": 0.51 * 2**-20,
     "log_scales": 0.501 / 16,

@@ -1,0 +1,251 @@
+"""Reads and writes SOG version 2: pictures of bytes and codebooks, a fifteenth of a PLY's size.
+
+One `.sog` file, which is a ZIP archive, or a folder with a `meta.json`. Splats are written in an order of their own,
+along a curve through space.
+Source: https://developer.playcanvas.com/user-manual/gaussian-splatting/formats/sog/.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from backend.splats.cloud import SplatCloud
+from backend.splats.io.activations import (
+    from_smallest_three,
+    logits_of_bytes,
+    opacities_of,
+    smallest_three,
+    unit_quats,
+)
+from backend.splats.io.archive import Parts, files_beside, parts_of_archive
+from backend.splats.io.atomic import atomic_file, write_bytes
+from backend.splats.io.bounded import refuse_bomb, refuse_unsafe_name
+from backend.splats.io.byte_pictures import channels_in, picture_of
+from backend.splats.io.codebooks import codebook_of, palette_of
+from backend.splats.io.content import SplatContent, damaged
+from backend.splats.io.file_format import Format
+from backend.splats.io.sog_meta import Coded, Means, Meta, Palette, Plain, bytes_of, meta_of
+from backend.splats.io.spatial_order import morton_order
+from shared_protocol.errors import UserError
+
+_META = "meta.json"
+_MOST_META = 1 << 20  # bytes
+_MOST_ENTRIES = 1 << 16  # of a palette, whose labels have 16 bits
+_ENTRIES_A_ROW = 64
+_FIRST_TAG = 252  # alpha of a rotation whose w is the largest
+_CHUNK = 65_536
+_ASSUMED = (
+    "SOG files do not say how their axes stand; OpenCV's are assumed, as PlayCanvas' programs write them, though the"
+    " specification says y up."
+)
+
+
+def read(path: Path) -> SplatContent:
+    """Raises UserError when the file is damaged, of another version, or a picture is missing."""
+    path = Path(path)
+    with path.open("rb") as stream:
+        bundled = stream.read(2) == b"PK"
+    if bundled:
+        with parts_of_archive(path) as parts:
+            return _content(path, parts, parts.read(_META))
+    if path.stat().st_size > _MOST_META:
+        raise damaged(path, "it is too large for the description of a SOG scene")
+    return _content(path, files_beside(path), path.read_bytes())
+
+
+def write(path: Path, content: SplatContent) -> None:
+    """Writes one `.sog` file, or a `meta.json` with its pictures beside it."""
+    path = Path(path)
+    pictures: dict[str, Callable[[], bytes]] = {}
+    meta = _described(content, pictures)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # libwebp works outside of Python's lock
+        made = dict(zip(pictures, pool.map(lambda make: make(), pictures.values()), strict=True))
+    if path.suffix.lower() == ".json":
+        _write_folder(path, meta, made)
+        return
+    with atomic_file(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, picture in (*made.items(), (_META, bytes_of(meta))):
+            archive.writestr(zipfile.ZipInfo(name), picture)  # whose date is always the same
+
+
+def _recognises(head: bytes, path: Path) -> bool:
+    if head.startswith(b"PK\x03\x04"):
+        name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+        return not name.endswith((b".usd", b".usda", b".usdc"))
+    return head.lstrip()[:1] == b"{" and (b'"means"' in head or b'"lodLevels"' in head or path.name == _META)
+
+
+# ---- reading
+
+
+def _content(path: Path, parts: Parts, description: bytes) -> SplatContent:
+    meta = meta_of(path, description)
+    n, palette = meta.count, meta.shN
+    k = (palette.bands + 1) ** 2 if palette else 1
+    names = [*meta.means.files[:2], meta.quats.files[0], meta.scales.files[0], meta.sh0.files[0]]
+    names += palette.files[:2] if palette else []
+    packed = {name: parts.read(name) for name in names}
+    refuse_bomb(path, sum(map(len, packed.values())), 4 * n * len(names))
+
+    def channels(name: str, count: int = n, width: int | None = None) -> np.ndarray:
+        return channels_in(path, name, packed[name], count, width)
+
+    if not n:
+        return SplatContent(_empty(k), FORMAT.frame, meta.antialias, notes=(_ASSUMED,))
+    low, high = (channels(name)[:, :3].astype(np.float64) for name in meta.means.files[:2])
+    means = _positions(low + 256 * high, meta.means)
+    colors = channels(meta.sh0.files[0])
+    sh = np.empty((n, k, 3), np.float32)
+    sh[:, 0] = _looked_up(path, meta.sh0.codebook, colors[:, :3])
+    if palette:
+        width = _ENTRIES_A_ROW * (k - 1)
+        rows = math.ceil(palette.count / _ENTRIES_A_ROW)
+        entries = _looked_up(path, palette.codebook, channels(palette.files[0], rows * width, width)[:, :3])
+        entries = entries.reshape(-1, k - 1, 3)[: palette.count]
+        labels = channels(palette.files[1])[:, :2].astype(np.intp) @ (1, 256)
+        if labels.max() >= palette.count:
+            raise damaged(path, f"a splat names the colours {labels.max()} of {palette.count}")
+        for start in range(0, n, _CHUNK):
+            sh[start : start + _CHUNK, 1:] = entries[labels[start : start + _CHUNK]]
+    log_scales = _looked_up(path, meta.scales.codebook, channels(meta.scales.files[0])[:, :3])
+    cloud = SplatCloud(
+        means, _rotations(path, channels(meta.quats.files[0])), log_scales, logits_of_bytes(colors[:, 3]), sh
+    )
+    return SplatContent(cloud, FORMAT.frame, meta.antialias, notes=(_ASSUMED,))
+
+
+def _empty(coefficients: int) -> SplatCloud:
+    shapes = ((0, 3), (0, 4), (0, 3), (0,), (0, coefficients, 3))
+    return SplatCloud(*(np.zeros(shape, np.float32) for shape in shapes))
+
+
+def _positions(steps: np.ndarray, about: Means) -> np.ndarray:
+    low, high = np.array(about.mins), np.array(about.maxs)
+    logs = low + (high - low) * (steps / 65535)
+    with np.errstate(over="ignore"):
+        return (np.sign(logs) * np.expm1(np.abs(logs))).astype(np.float32)
+
+
+def _looked_up(path: Path, codebook: list[float], indices: np.ndarray) -> np.ndarray:
+    if indices.max() >= len(codebook):
+        raise damaged(path, f"it names the number {indices.max()} of a codebook of {len(codebook)}")
+    with np.errstate(over="ignore"):
+        return np.array(codebook).astype(np.float32)[indices]
+
+
+def _rotations(path: Path, channels: np.ndarray) -> np.ndarray:
+    if channels[:, 3].min() < _FIRST_TAG:
+        raise damaged(path, "it holds a rotation without a largest component")
+    three = (channels[:, :3] / np.float32(255) * 2 - 1) * np.float32(math.sqrt(0.5))
+    return from_smallest_three(channels[:, 3].astype(np.intp) - _FIRST_TAG, three)
+
+
+# ---- writing
+
+
+def _described(content: SplatContent, pictures: dict[str, Callable[[], bytes]]) -> Meta:
+    """The description; fills in what makes each picture of it."""
+    cloud = content.cloud
+    order = morton_order(cloud.means)
+    means, halves = _position_bytes(cloud.means[order])
+    for name, half in zip(means.files, halves, strict=True):
+        pictures[name] = partial(picture_of, half)
+    largest, three = smallest_three(unit_quats(cloud.quats[order]))
+    rotations = np.rint((three * np.float32(math.sqrt(2)) * 0.5 + 0.5) * 255).clip(0, 255)
+    tags = (largest + _FIRST_TAG)[:, None]
+    pictures["quats.webp"] = partial(picture_of, np.concatenate([rotations, tags], axis=1).astype(np.uint8))
+    sizes, indices = codebook_of(cloud.log_scales[order])
+    pictures["scales.webp"] = partial(picture_of, indices)
+    colors, indices = codebook_of(cloud.sh[order, 0])
+    opacities = np.rint(opacities_of(cloud.opacity_logits[order]) * 255).astype(np.uint8)
+    pictures["sh0.webp"] = partial(picture_of, np.concatenate([indices, opacities[:, None]], axis=1))
+    return Meta(
+        version=2,
+        count=len(cloud),
+        means=means,
+        scales=Coded(sizes.tolist(), ["scales.webp"]),
+        quats=Plain(["quats.webp"]),
+        sh0=Coded(colors.tolist(), ["sh0.webp"]),
+        shN=_palette(cloud, order, pictures) if cloud.sh_degree and len(cloud) else None,
+        antialias=content.antialiased,
+        asset={"generator": "Splatwright"},
+    )
+
+
+def _position_bytes(means: np.ndarray) -> tuple[Means, list[np.ndarray]]:
+    """The description of the positions, and their lower and upper bytes [N, 3]."""
+    logs = np.sign(means) * np.log1p(np.abs(means.astype(np.float64)))
+    low, high = (logs.min(axis=0), logs.max(axis=0)) if len(logs) else (np.zeros(3), np.zeros(3))  # [3]
+    steps = np.rint((logs - low) / np.where(high > low, high - low, 1) * 65535).astype(np.uint16)
+    about = Means(_three(low), _three(high), ["means_l.webp", "means_u.webp"])
+    return about, [(steps & 255).astype(np.uint8), (steps >> 8).astype(np.uint8)]
+
+
+def _three(numbers: np.ndarray) -> tuple[float, float, float]:
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])
+
+
+def _palette(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, Callable[[], bytes]]) -> Palette:
+    n, k, _ = cloud.sh.shape
+    entries, labels = palette_of(cloud.sh[:, 1:].reshape(n, 3 * (k - 1))[order], _MOST_ENTRIES)
+    codebook, indices = codebook_of(entries)
+    pictures["shN_centroids.webp"] = partial(picture_of, indices.reshape(-1, 3), _ENTRIES_A_ROW * (k - 1))
+    halves = np.stack([labels & 255, labels >> 8, np.zeros_like(labels)], -1).astype(np.uint8)
+    pictures["shN_labels.webp"] = partial(picture_of, halves)
+    return Palette(len(entries), cloud.sh_degree, codebook.tolist(), ["shN_centroids.webp", "shN_labels.webp"])
+
+
+def _write_folder(path: Path, meta: Meta, pictures: dict[str, bytes]) -> None:
+    """The description comes last: until then what it replaces is whole, as new pictures get names of their own."""
+    older = _older_pictures(path)
+    mark = f".{secrets.token_hex(4)}" if path.exists() else ""
+    names = {name: f"{Path(name).stem}{mark}.webp" for name in pictures}
+    written: list[Path] = []
+    try:
+        for name, picture in pictures.items():
+            written.append(path.parent / names[name])
+            write_bytes(written[-1], picture)
+        for part in (meta.means, meta.scales, meta.quats, meta.sh0, *([meta.shN] if meta.shN else [])):
+            part.files = [names[name] for name in part.files]
+        write_bytes(path, bytes_of(meta))
+    except BaseException:
+        for file in written:
+            file.unlink(missing_ok=True)
+        raise
+    for file in older:
+        file.unlink(missing_ok=True)
+
+
+def _older_pictures(path: Path) -> list[Path]:
+    """The pictures of the scene that is about to be replaced."""
+    with suppress(OSError, UserError):
+        if path.stat().st_size <= _MOST_META:
+            meta = meta_of(path, path.read_bytes())
+            parts = (meta.means, meta.scales, meta.quats, meta.sh0, *([meta.shN] if meta.shN else []))
+            names = [name for part in parts for name in part.files if name.endswith(".webp")]
+            for name in names:
+                refuse_unsafe_name(path, name)
+            return [path.parent / name for name in names]
+    return []
+
+
+FORMAT = Format(
+    name="sog",
+    label="SOG",
+    suffixes=(".sog", ".meta.json"),
+    frame="opencv",
+    sh_degree=3,
+    recognises=_recognises,
+    read=read,
+    write=write,
+)
