@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 
 from backend.captures.capture import Photo, PointCloud
 from backend.splats.cameras import Camera
+from backend.splats.neighbours import neighbour_distances
 from backend.training.frame import SceneFrame, focus_point
 from shared_protocol.errors import UserError
 
 _FEWEST_POINTS = 100  # fewer say too little about the scene: random ones join them
-_NEIGHBOURS = 3
 _SMALLEST_SCALE = 1e-5  # camera extents; coincident points would start with size 0
 _LARGEST_SCALE = 0.5  # a lonely point must not start as a fog over everything
 _PARALLEL_DEPTH = 8.0  # camera extents; how far to scatter when the viewing directions do not converge
@@ -67,16 +66,15 @@ def start_splats(
         scattered, seen_colors = _scatter(photos, cameras, missing, generator)
         positions = np.concatenate([positions, scattered])
         colors = np.concatenate([colors, seen_colors])
-    return StartSplats(positions, colors, neighbour_distances(positions))
+    return StartSplats(positions, colors, start_scales(positions))
 
 
-def neighbour_distances(positions: np.ndarray) -> np.ndarray:
+def start_scales(positions: np.ndarray) -> np.ndarray:
     """Mean distance to the nearest neighbours, within sane bounds. [N, 3] -> [N] float32"""
-    neighbours = min(_NEIGHBOURS, len(positions) - 1)
-    if neighbours < 1:
+    distances = neighbour_distances(positions, workers=torch.get_num_threads())
+    if distances is None:
         return np.full(len(positions), _LARGEST_SCALE, np.float32)
-    distances, _ = KDTree(positions).query(positions, k=neighbours + 1, workers=torch.get_num_threads())
-    return np.clip(distances[:, 1:].mean(axis=1), _SMALLEST_SCALE, _LARGEST_SCALE).astype(np.float32)
+    return np.clip(distances, _SMALLEST_SCALE, _LARGEST_SCALE).astype(np.float32)
 
 
 def _scatter(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import ply, spz
+from backend.splats.io import compressed_ply, csv_file, ksplat, ply, point_ply, splat, spz
 from backend.splats.io.content import SplatContent, cleaned, damaged, turned, with_sh_degree
 from backend.splats.io.file_format import HEAD_BYTES, Format
 from backend.splats.io.frames import Frame
@@ -18,10 +18,19 @@ from shared_protocol.errors import UserError
 log = logging.getLogger(__name__)
 
 # A file is of the first format that recognises it; those without a mark of their own stand last.
-FORMATS: tuple[Format, ...] = (ply.FORMAT, spz.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    compressed_ply.FORMAT,
+    point_ply.FORMAT,
+    ply.FORMAT,
+    spz.FORMAT,
+    splat.FORMAT,
+    ksplat.FORMAT,
+    csv_file.FORMAT,
+)
 
-READABLE = tuple(dict.fromkeys(suffix for form in FORMATS if form.can_read for suffix in form.suffixes))
-WRITABLE = tuple(dict.fromkeys(suffix for form in FORMATS if form.can_write for suffix in form.suffixes))
+# The usual one first.
+READABLE = tuple(dict.fromkeys((".ply", *(suffix for form in FORMATS if form.can_read for suffix in form.suffixes))))
+WRITABLE = tuple(dict.fromkeys((".ply", *(suffix for form in FORMATS if form.can_write for suffix in form.suffixes))))
 
 
 class SplatFile(msgspec.Struct, frozen=True):

@@ -1,39 +1,51 @@
-"""Reads and writes splat clouds as PLY files in the layout of the 3D Gaussian Splatting authors."""
+"""Reads and writes splat clouds as PLY files in the layout of the 3D Gaussian Splatting authors.
+
+Source: `save_ply` in scene/gaussian_model.py of https://github.com/graphdeco-inria/gaussian-splatting; comments as
+Brush (https://github.com/ArthurBrussee/brush) and Postshot write them.
+"""
 
 from __future__ import annotations
 
-from itertools import pairwise
+import os
+import re
 from pathlib import Path
 
 import numpy as np
-import plyfile
 
 from backend.splats.cloud import SH_COEFFICIENTS, SplatCloud
 from backend.splats.io.atomic import atomic_file
-from backend.splats.io.content import SplatContent
+from backend.splats.io.blocks import for_each_block
+from backend.splats.io.content import SplatContent, damaged
 from backend.splats.io.file_format import Format
+from backend.splats.io.ply_header import MAGIC, NAME_OF_TYPE, Header, read_header
+from backend.splats.io.ply_rows import BinaryRows, ParsedRows, Rows
 from shared_protocol.errors import UserError
 
 POSITION = ("x", "y", "z")
-NORMAL = ("nx", "ny", "nz")  # always zero; some readers expect the columns to be there
+NORMAL = ("nx", "ny", "nz")  # zero in nearly all files; some readers expect the columns to be there
 BASE_COLOR = ("f_dc_0", "f_dc_1", "f_dc_2")
 SCALE = ("scale_0", "scale_1", "scale_2")
 ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 
 # 2D Gaussian Splatting writes discs, without scale_2. A disc becomes a splat this much thinner than it is wide.
 FLATNESS = np.float32(np.log(1e-4))
+_ANTIALIASED = "SplatRenderMode: mip"
 
 
 def read(path: Path) -> SplatContent:
-    """The splats of a PLY file: ascii or binary of either byte order, properties in any order, SH degree 0-4.
+    """Text or binary of either byte order, properties in any order, SH degree 0-4; other numbers become `extra`.
 
     Raises UserError when the file is damaged or holds something else than splats.
     """
     path = Path(path)
-    vertices = _read_vertices(path)
-    names = vertices.dtype.names or ()
+    header = read_header(path)
+    vertex = header.element("vertex")
+    if vertex is None:
+        raise UserError("bad_input", f"'{path}' is a PLY file without vertices.", "Choose a file that holds splats.")
+    names = tuple(name for name in vertex.properties if name not in vertex.lists)
     flat = "scale_2" not in names
-    required = (*POSITION, *BASE_COLOR, "opacity", *(SCALE[:2] if flat else SCALE), *ROTATION)
+    scale = SCALE[:2] if flat else SCALE
+    required = (*POSITION, *BASE_COLOR, "opacity", *scale, *ROTATION)
     missing = [name for name in required if name not in names]
     if missing:
         raise UserError(
@@ -42,78 +54,106 @@ def read(path: Path) -> SplatContent:
             "Meshes and point clouds are PLY files too; choose a file written by a splat trainer or editor.",
         )
     rest = _rest_names(path, names)
-    columns = _table(vertices, (*required, *rest))
-    offset = np.cumsum([0, 3, 3, 1, 2 if flat else 3, 4, len(rest)])
-    means, base, opacity, log_scales, quats, sh_rest = (columns[:, a:b] for a, b in pairwise(offset))
+    with rows_of(path, header) as rows:
+        cloud, extra = _read_rows(rows, scale, rest, [name for name in names if name not in {*required, *rest}])
+    notes = ()
     if flat:
-        log_scales = np.concatenate([log_scales, log_scales.min(axis=1, keepdims=True) + FLATNESS], axis=1)
-    # The file holds all coefficients of red, then green, then blue; we hold the colours of each coefficient.
-    sh_rest = sh_rest.reshape(len(columns), 3, len(rest) // 3).transpose(0, 2, 1)
-    return SplatContent(
-        SplatCloud(
-            means=np.ascontiguousarray(means),
-            quats=np.ascontiguousarray(quats),
-            log_scales=np.ascontiguousarray(log_scales),
-            opacity_logits=np.ascontiguousarray(opacity[:, 0]),
-            sh=np.ascontiguousarray(np.concatenate([base[:, None, :], sh_rest], axis=1)),  # [N, K, 3]
-        )
-    )
+        cloud.log_scales[:, 2] = cloud.log_scales[:, :2].min(axis=1) + FLATNESS
+        notes = ("The file holds flat discs (2D Gaussian Splatting); they became very thin splats.",)
+    if not any(extra[name].any() for name in NORMAL if name in extra):
+        extra = {name: column for name, column in extra.items() if name not in NORMAL}
+    return SplatContent(cloud, antialiased=antialiased_by(header.comments), extra=extra, notes=notes)
 
 
 def write(path: Path, content: SplatContent) -> None:
-    """Writes the cloud whole or not at all; the same cloud always gives the same bytes.
+    """Writes the splats whole or not at all; the same splats always give the same bytes.
 
     Raises UserError when the file cannot be written.
     """
     cloud = content.cloud
     n, k, _ = cloud.sh.shape
-    rest = (f"f_rest_{i}" for i in range(3 * (k - 1)))
-    names = (*POSITION, *NORMAL, *BASE_COLOR, *rest, "opacity", *SCALE, *ROTATION)
-    table = np.concatenate(
-        [
-            cloud.means,
-            np.zeros((n, 3), np.float32),
-            cloud.sh[:, 0, :],
-            cloud.sh[:, 1:, :].transpose(0, 2, 1).reshape(n, 3 * (k - 1)),
-            cloud.opacity_logits[:, None],
-            cloud.log_scales,
-            cloud.quats,
-        ],
-        axis=1,
-        dtype="<f4",
-    )
-    vertices = table.reshape(-1).view([(name, "<f4") for name in names])  # [N]
-    data = plyfile.PlyData([plyfile.PlyElement.describe(vertices, "vertex")], byte_order="<")
+    width = 14 + 3 * k  # floats: 3 of position, 3 of normal, the colours, opacity, 3 of scale, 4 of rotation
+    extra = {name: _writable(column) for name, column in content.extra.items() if _is_name(name)}
+    normals = [extra.pop(name, None) for name in NORMAL]
+    own = (*POSITION, *NORMAL, *BASE_COLOR, *(f"f_rest_{i}" for i in range(3 * (k - 1))), "opacity", *SCALE, *ROTATION)
+    row = np.dtype([(name, "<f4") for name in own] + [(name, column.dtype) for name, column in extra.items()])
+    start_of_rows = _head(n, row, comments_of(content))
+    channel_major = np.concatenate([np.arange(3), np.arange(3, 3 * k).reshape(-1, 3).T.ravel()])
+
+    def write_block(start: int, stop: int) -> None:
+        part = slice(start, stop)
+        raw = np.empty((stop - start, row.itemsize), np.uint8)
+        floats = raw[:, : 4 * width].view("<f4")
+        floats[:, 0:3] = cloud.means[part]
+        for axis, column in enumerate(normals):
+            floats[:, 3 + axis] = 0 if column is None else column[part]
+        # One gather is several times faster than moving an axis.
+        floats[:, 6 : 6 + 3 * k] = np.take(cloud.sh[part].reshape(-1, 3 * k), channel_major, axis=1)
+        floats[:, 6 + 3 * k] = cloud.opacity_logits[part]
+        floats[:, -7:-4] = cloud.log_scales[part]
+        floats[:, -4:] = cloud.quats[part]
+        for name, column in extra.items():
+            raw.view(row)[name][:, 0] = column[part]
+        _write_all(file, raw, len(start_of_rows) + start * row.itemsize)
+
     with atomic_file(path) as stream:
-        data.write(stream)
+        stream.write(start_of_rows)
+        stream.flush()
+        file = stream.fileno()
+        for_each_block(n, write_block)
 
 
-def _read_vertices(path: Path) -> np.ndarray:
-    """The element "vertex" as a structured array, mapped from the file where the file is binary."""
-    try:
-        data = plyfile.PlyData.read(str(path), mmap="r")
-    except plyfile.PlyElementParseError as error:
-        raise UserError(
-            "bad_input",
-            f"'{path}' is damaged: {error}.",
-            "The file is shorter than it says, or was changed on the way; copy or export it again.",
-        ) from error
-    except (plyfile.PlyParseError, ValueError, OverflowError, MemoryError, TypeError) as error:
-        reason = str(error) or "it claims to hold more than fits into memory"
-        message = f"'{path}' is not a valid PLY file: {reason}."
-        raise UserError("bad_input", message, "Copy or export it again.") from error
-    except OSError as error:
-        raise UserError("not_found", f"'{path}' could not be read: {error.strerror or error}.") from error
-    if "vertex" not in data:
-        raise UserError("bad_input", f"'{path}' is a PLY file without vertices.", "Choose a file that holds splats.")
-    vertices = data["vertex"].data
-    if "packed_position" in (vertices.dtype.names or ()):
-        raise UserError(
-            "unsupported",
-            f"'{path}' is a compressed PLY file, which cannot be read yet.",
-            "Convert it to a plain PLY with the editor that wrote it.",
-        )
-    return vertices
+def antialiased_by(comments: tuple[str, ...]) -> bool | None:
+    """Whether the splats were trained with antialiasing, as the comments of Brush and Postshot say."""
+    for comment in comments:
+        found = re.match(r"\s*(?:SplatRenderMode\s*:\s*(\w+)|antialiased\s+([01])\s*$)", comment, re.IGNORECASE)
+        if found:
+            return found[1].lower() == "mip" if found[1] else found[2] == "1"
+    return None
+
+
+def comments_of(content: SplatContent) -> list[str]:
+    """Lines for a header that say what `antialiased_by` understands."""
+    return [f"comment {_ANTIALIASED}"] if content.antialiased else []
+
+
+def rows_of(path: Path, header: Header) -> Rows:
+    """The rows of the element "vertex", read when they are asked for. Raises UserError."""
+    vertex, offset = header.element("vertex"), header.offset("vertex")
+    if vertex is None or offset is None or vertex.lists:
+        return ParsedRows(path)
+    return BinaryRows(path, offset, vertex.count, vertex.row(header.byte_order))
+
+
+def _read_rows(
+    rows: Rows, scale: tuple[str, ...], rest: tuple[str, ...], others: list[str]
+) -> tuple[SplatCloud, dict[str, np.ndarray]]:
+    n, k = len(rows), len(rest) // 3 + 1
+    cloud = SplatCloud(
+        np.empty((n, 3), np.float32),
+        np.empty((n, 4), np.float32),
+        np.empty((n, 3), np.float32),
+        np.empty(n, np.float32),
+        np.empty((n, k, 3), np.float32),
+    )
+    extra = {name: np.empty(n, rows.dtype[name].newbyteorder("=")) for name in others}
+    # The file holds all coefficients of red, then green, then blue; we hold the colours of each coefficient.
+    sh_names = (*BASE_COLOR, *(rest[color * (k - 1) + i] for i in range(k - 1) for color in range(3)))
+    flat_sh = cloud.sh.reshape(n, 3 * k)
+
+    def read_block(start: int, stop: int) -> None:
+        part = slice(start, stop)
+        block = rows.block(start, stop)
+        block.take(POSITION, cloud.means[part])
+        block.take(ROTATION, cloud.quats[part])
+        block.take(("opacity",), cloud.opacity_logits[part, None])
+        block.take(scale if len(scale) == 3 else (*scale, scale[0]), cloud.log_scales[part])
+        block.take(sh_names, flat_sh[part])
+        for name, column in extra.items():
+            column[part] = block.column(name)
+
+    for_each_block(n, read_block)
+    return cloud, extra
 
 
 def _rest_names(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,29 +161,35 @@ def _rest_names(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     count = sum(name.startswith("f_rest_") for name in names)
     rest = tuple(f"f_rest_{i}" for i in range(count))
     if count % 3 or count // 3 + 1 not in SH_COEFFICIENTS or not set(rest) <= set(names):
-        raise UserError(
-            "bad_input",
-            f"'{path}' has {count} f_rest properties; splats have 0, 9, 24, 45 or 72 of them, numbered from 0.",
-            "Export it again.",
-        )
+        reason = f"it has {count} f_rest properties; splats have 0, 9, 24, 45 or 72 of them, numbered from 0"
+        raise damaged(path, reason, "Export it again.")
     return rest
 
 
-def _table(vertices: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """The named properties side by side, float32 [N, len(names)]."""
-    dtype = vertices.dtype
-    assert dtype.fields is not None
-    if all(field[0] == np.dtype("<f4") for field in dtype.fields.values()) and dtype.itemsize == 4 * len(dtype.fields):
-        # One gather over whole rows: taking the columns one by one walks through the file once per column.
-        every = vertices.view(np.ndarray).view("<f4").reshape(len(vertices), len(dtype.fields))
-        order = tuple(dtype.fields)
-        return np.ascontiguousarray(every[:, [order.index(name) for name in names]], dtype=np.float32)
-    table = np.empty((len(vertices), len(names)), np.float32)
-    for column, name in enumerate(names):
-        if vertices[name].dtype == object:
-            raise UserError("bad_input", f"The PLY property '{name}' is a list; splats have one number there.")
-        table[:, column] = vertices[name]
-    return table
+def _head(count: int, row: np.dtype, comments: list[str]) -> bytes:
+    assert row.names is not None
+    lines = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {count}"]
+    lines += [f"property {NAME_OF_TYPE[row[name].str[1:]]} {name}" for name in row.names]
+    return "\n".join([*lines, "end_header\n"]).encode("ascii")
+
+
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.split() == [name]
+
+
+def _writable(column: np.ndarray) -> np.ndarray:
+    """In a type that PLY has, little-endian."""
+    kind = column.dtype.str[1:]
+    if kind not in NAME_OF_TYPE:
+        kind = {"b1": "u1", "f2": "f4"}.get(kind, "f8")
+    return column.astype(f"<{kind}", copy=False)
+
+
+def _write_all(file: int, block: np.ndarray, offset: int) -> None:
+    content = block.reshape(-1).data
+    while content:
+        written = os.pwrite(file, content, offset)
+        content, offset = content[written:], offset + written
 
 
 FORMAT = Format(
@@ -152,7 +198,7 @@ FORMAT = Format(
     suffixes=(".ply",),
     frame="opencv",
     sh_degree=4,
-    recognises=lambda head, path: head.startswith(b"ply"),
+    recognises=lambda head, path: head.startswith(MAGIC),
     read=read,
     write=write,
 )

@@ -9,7 +9,7 @@ import torch
 from backend.captures.capture import Photo, PointCloud
 from backend.training.frame import SceneFrame
 from backend.training.inputs import TrainingInputs
-from backend.training.start import StartSplats, neighbour_distances, start_splats
+from backend.training.start import StartSplats, start_scales, start_splats
 
 
 def begin(
@@ -103,8 +103,8 @@ def test_parallel_cameras_scatter_too(ball_inputs: Callable[..., TrainingInputs]
 
 def test_sizes_follow_the_neighbours() -> None:
     grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 3), -1).reshape(-1, 3).astype(np.float32)
-    np.testing.assert_allclose(neighbour_distances(0.01 * grid), 0.01, rtol=1e-5)
-    assert neighbour_distances(grid * 1000).max() <= 0.5
-    assert neighbour_distances(np.zeros((5, 3), np.float32)).min() > 0
-    assert neighbour_distances(grid[:1]) == pytest.approx(0.5)
-    assert len(neighbour_distances(grid[:3])) == 3
+    np.testing.assert_allclose(start_scales(0.01 * grid), 0.01, rtol=1e-5)
+    assert start_scales(grid * 1000).max() <= 0.5
+    assert start_scales(np.zeros((5, 3), np.float32)).min() > 0
+    assert start_scales(grid[:1]) == pytest.approx(0.5)
+    assert len(start_scales(grid[:3])) == 3
