@@ -45,7 +45,7 @@ class _Shown(msgspec.Struct, frozen=True):
 _looked_up = -1  # at which state of the scene the objects' copies were looked up; -1 = do it again
 _news = 0  # rises when something else is known of the copies
 _shown: dict[str, _Shown] = {}  # by the object's full name
-_read: dict[_Copy, StoredSplats | errors.UserError | None] = {}  # None = it is being read
+_read: dict[_Copy, StoredSplats | things.Failed | None] = {}  # None = it is being read
 _views: weakref.WeakSet[LocalView] = weakref.WeakSet()
 _textures: tuple[dict[_Copy, int], local_drawing.SplatTextures] | None = None  # with the splats of each copy in them
 
@@ -108,8 +108,8 @@ def make_ready() -> None:
     for copy in _look_up():
         _read[copy] = _content(copy)
     for content in _read.values():
-        if isinstance(content, errors.UserError):
-            raise content
+        if isinstance(content, things.Failed):
+            raise errors.UserError("bad_input", content.message, content.hint)
 
 
 def _look_up() -> list[_Copy]:
@@ -137,24 +137,25 @@ def _look_up() -> list[_Copy]:
     return [copy for copy in wanted if copy not in _read]
 
 
-def _content(copy: _Copy) -> StoredSplats | errors.UserError:
+def _content(copy: _Copy) -> StoredSplats | things.Failed:
     try:
         return stored_splats.read(copy.path, copy.most)
     except errors.UserError as error:
-        return error
+        return things.Failed.of(error)
     except MemoryError:
-        return errors.UserError("out_of_memory", f"'{copy.path}' does not fit into memory.", "Draw fewer splats.")
+        message = f"'{copy.path}' does not fit into memory."
+        return things.Failed(kind="out_of_memory", message=message, hint="Draw fewer splats.")
 
 
 def _was_read(copy: _Copy, content: Any) -> None:
     global _news
     if copy not in _read:
         return  # nobody wants it any more
-    if not isinstance(content, StoredSplats | errors.UserError):
-        _read[copy] = errors.UserError("bad_input", f"'{copy.path}' could not be read.")
-        current.tell(content)
-    else:
+    if isinstance(content, StoredSplats | things.Failed):
         _read[copy] = content
+    else:  # a mistake of ours
+        _read[copy] = things.Failed(kind="mistake", message=f"'{copy.path}' could not be read.")
+        current.tell(content)
     _news += 1
     current.redraw()
 

@@ -75,6 +75,7 @@ def _local(depsgraph: Any, space: Any, camera: things.ViewCamera) -> Callable[[]
                 hiding_meshes.read(hiders, depsgraph, space)
                 mesh_depth.draw(hiders, camera)
             view.draw(camera, as_light=False)
+            view.rest()
 
     return draw
 

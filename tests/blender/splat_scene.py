@@ -20,12 +20,8 @@ def make(folder: Path) -> Any:
     ball.rotation_euler = (0, 0, 0)  # as its file has it, and not stood up
     bpy.ops.mesh.primitive_cube_add(size=0.8, location=(0.9, -0.9, 0.3))
     bpy.ops.mesh.primitive_plane_add(size=4, location=(0, 0, -0.6))
+    add_camera()
     scene: Any = bpy.context.scene
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    scene.collection.objects.link(camera)
-    camera.location, camera.rotation_euler = (7.36, -6.93, 4.96), (1.109, 0.0, 0.815)
-    camera.data.lens = 70
-    scene.camera = camera
     sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
     sun.rotation_euler = (0.5, 0.3, 0.0)
     scene.collection.objects.link(sun)
@@ -36,6 +32,17 @@ def make(folder: Path) -> Any:
     scene.view_settings.view_transform = "Standard"
     bpy.context.view_layer.update()
     return ball
+
+
+def add_camera() -> None:
+    """The scene's, which looks down at the origin."""
+    scene: Any = bpy.context.scene
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    camera.location, camera.rotation_euler = (7.36, -6.93, 4.96), (1.109, 0.0, 0.815)
+    camera.data.lens = 70
+    scene.camera = camera
+    bpy.context.view_layer.update()
 
 
 def rendered(path: Path) -> np.ndarray:
