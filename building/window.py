@@ -21,6 +21,8 @@ from .process import BIN, PYTHON, ROOT, call, child_environment, say
 
 BLENDER_VARIABLE = "SPLATWRIGHT_BLENDER"  # a program on this machine
 CHROOT_VARIABLE = "SPLATWRIGHT_WINDOW_CHROOT"
+GRAPHICS_VARIABLE = "SPLATWRIGHT_GRAPHICS"  # opengl or vulkan, by which Blender draws
+GRAPHICS = ("opengl", "vulkan")
 CHROOT = Path("/var/tmp/blender-sid")
 SUITE = "sid"  # the one suite of Debian that has a Blender for which we build
 SPACE_NEEDED = 3 * 10**9  # bytes, while it is made
@@ -63,10 +65,11 @@ exec chroot "$ROOT" "$@"
 
 @dataclass(frozen=True)
 class Rig:
-    """program: Blender, as seen from inside the chroot if there is one."""
+    """program: Blender, as seen from inside the chroot if there is one. graphics: of `GRAPHICS`."""
 
     program: str
     chroot: Path | None = None
+    graphics: str = "opengl"
 
     def command(
         self, words: Sequence[str | Path], *, shared: Sequence[Path], variables: Mapping[str, str]
@@ -76,7 +79,7 @@ class Rig:
         if self.chroot is None:
             return ["env", *_assigned(variables), *blender]
         usual = {"HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-        settings = _assigned({**usual, "LIBGL_ALWAYS_SOFTWARE": "1", **variables})
+        settings = _assigned({**usual, **_without_gpu(self.chroot), **variables})
         mounts = _assigned({"ROOT": str(self.chroot), "SHARED": "".join(f"{folder}\n" for folder in shared)})
         unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _INSIDE, "inside"]
         return ["env", *mounts, *unshare, "env", "-i", *settings, *blender]
@@ -86,13 +89,13 @@ class Rig:
     ) -> list[str]:
         """The same with a window that fills the screen."""
         width, height = SCREEN
-        size = ["--window-geometry", "0", "0", str(width), str(height)]
+        size = ["--window-geometry", "0", "0", str(width), str(height), "--gpu-backend", self.graphics]
         if self.chroot is None and os.environ.get("DISPLAY"):
             return self.command([*size, *words], shared=shared, variables=variables)
         # Abstract sockets are shared with the machine, whose other screens must not be met.
         screen = ["xvfb-run", "--auto-servernum", "--server-num", str(100 + os.getpid() % 10000), "--server-args"]
         screen.append(f"-screen 0 {width}x{height}x24 +extension GLX -nolisten tcp")
-        whole = Rig(screen[0], self.chroot)
+        whole = Rig(screen[0], self.chroot, self.graphics)
         return whole.command([*screen[1:], self.program, *size, *words], shared=shared, variables=variables)
 
     def backend_command(self, folder: Path) -> Path:
@@ -106,6 +109,12 @@ class Rig:
         return launcher
 
 
+def _without_gpu(chroot: Path) -> dict[str, str]:
+    """Has OpenGL and Vulkan compute on the processor, as programs in the chroot find them."""
+    drivers = [path.relative_to(chroot) for path in sorted((chroot / "usr/share/vulkan/icd.d").glob("lvp_icd*.json"))]
+    return {"LIBGL_ALWAYS_SOFTWARE": "1", "VK_ICD_FILENAMES": ":".join(f"/{driver}" for driver in drivers)}
+
+
 def _assigned(variables: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in variables.items()]
 
@@ -115,6 +124,9 @@ def _assigned(variables: Mapping[str, str]) -> list[str]:
 
 def find() -> Rig:
     """Raises NotHere."""
+    graphics = os.environ.get(GRAPHICS_VARIABLE) or GRAPHICS[0]
+    if graphics not in GRAPHICS:
+        raise NotHere(f"{GRAPHICS_VARIABLE} is '{graphics}', and not {' or '.join(GRAPHICS)}")
     named = os.environ.get(BLENDER_VARIABLE)
     if named:
         program = shutil.which(named)
@@ -122,7 +134,7 @@ def find() -> Rig:
             raise NotHere(f"{BLENDER_VARIABLE} is '{named}', which is no program")
         if not os.environ.get("DISPLAY") and shutil.which("xvfb-run") is None:
             raise NotHere("there is no display, and no xvfb-run that makes one")
-        return Rig(program)
+        return Rig(program, graphics=graphics)
     folder = Path(os.environ.get(CHROOT_VARIABLE, CHROOT)).absolute()
     if os.name != "posix" or os.geteuid() != 0:
         raise NotHere(f"only root can enter a chroot (or name a Blender of this machine in {BLENDER_VARIABLE})")
@@ -130,7 +142,7 @@ def find() -> Rig:
         raise NotHere("there is no unshare (of util-linux)")
     if not (folder / ".ready").exists():
         make(folder)
-    return Rig("/usr/bin/blender", folder)
+    return Rig("/usr/bin/blender", folder, graphics)
 
 
 def make(folder: Path) -> None:
@@ -188,7 +200,7 @@ def test(zips: Sequence[Path], arguments: Sequence[str]) -> int:
     except NotHere as reason:
         say(f"-- Blender with a window skipped: {reason}")
         return 0
-    say(f"-- {rig.chroot or ''}{rig.program}")
+    say(f"-- {rig.chroot or ''}{rig.program} ({rig.graphics})")
     variables = {
         **child_environment(),
         "SPLATWRIGHT_WINDOW": "1",

@@ -13,6 +13,7 @@ from building.blender import NotHere
 def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(window.BLENDER_VARIABLE, raising=False)
     monkeypatch.delenv(window.CHROOT_VARIABLE, raising=False)
+    monkeypatch.delenv(window.GRAPHICS_VARIABLE, raising=False)
 
 
 def test_the_mirror_is_the_one_that_apt_is_configured_for(tmp_path: Path) -> None:
@@ -69,3 +70,22 @@ def test_the_backend_is_started_outside_of_the_chroot(tmp_path: Path) -> None:
     launcher = window.Rig("/usr/bin/blender", Path("/chroot")).backend_command(tmp_path)
     assert os.access(launcher, os.X_OK)
     assert "chroot /host" in launcher.read_text() and "splatwright" in launcher.read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a chroot is Linux's")
+def test_blender_draws_by_vulkan_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    drivers = tmp_path / "usr/share/vulkan/icd.d"
+    drivers.mkdir(parents=True)
+    for name in ("lvp_icd.json", "nouveau_icd.json"):
+        (drivers / name).write_text("{}")
+    for graphics in window.GRAPHICS:
+        rig = window.Rig("/usr/bin/blender", tmp_path, graphics)
+        command = rig.window_command(["--python", "x.py"], shared=[], variables={})
+        assert command[command.index("--gpu-backend") + 1] == graphics
+        assert "VK_ICD_FILENAMES=/usr/share/vulkan/icd.d/lvp_icd.json" in command
+    monkeypatch.setenv(window.GRAPHICS_VARIABLE, "glide")
+    assert window.test([], []) == 0
+    assert "SPLATWRIGHT_GRAPHICS is 'glide', and not opengl or vulkan" in capsys.readouterr().out
