@@ -94,3 +94,35 @@ def test_the_chosen_format_names_the_file_and_the_browser_says_what_is_assumed(
     load = room("ui.operators_import").SPLATWRIGHT_OT_import_splats
     chosen = SimpleNamespace(frame="FILE", _paths=lambda: [Path("a.spz"), Path("b.spz")])
     assert load._about(chosen, bpy.context) == ["SPZ: SPZ, glTF (Y Up), unless the file says otherwise."]
+
+
+class Drawn:
+    """An operator as its options are drawn: its properties, and what its class can."""
+
+    def __init__(self, operator: type[Any], layout: Any, **options: Any) -> None:
+        self._operator, self.layout = operator, layout
+        self._properties = bpy.context.window_manager.operator_properties_last(operator.bl_idname)
+        for name, value in options.items():
+            setattr(self._properties, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._operator, name, None)
+        return found.__get__(self) if name.startswith("_") and found else getattr(self._properties, name)
+
+
+def test_the_options_are_drawn_and_say_what_a_format_holds(
+    connected: ModuleType, room: Any, recording_layout: Any
+) -> None:
+    load = room("ui.operators_import").SPLATWRIGHT_OT_import_splats
+    drawn = Drawn(load, recording_layout, filepath="/tmp/a.spz", frame="OTHER")
+    load.draw(drawn, bpy.context)
+    assert recording_layout.properties == ["frame", "axes", "points"]
+    drawn.layout = type(recording_layout)()
+    drawn._properties.frame = "FILE"
+    load.draw(drawn, bpy.context)
+    assert " ".join(drawn.layout.texts).startswith("SPZ: SPZ, glTF (Y Up)")
+    export = room("ui.operators_export").SPLATWRIGHT_OT_export_splats
+    drawn = Drawn(export, type(recording_layout)(), filepath="/tmp/a.ply", frame="FORMAT")
+    export.draw(drawn, bpy.context)
+    assert drawn.layout.properties == ["format", "as_placed", "frame", "harmonics"]
+    assert "COLMAP, PLY (Y Down)" in " ".join(drawn.layout.texts)

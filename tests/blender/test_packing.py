@@ -44,6 +44,8 @@ def test_a_file_with_packed_splats_is_all_there_is_to_hand_on(
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "elsewhere" / "scene.blend"))
     ball = bpy.data.objects[name]
     assert room("host.objects").is_missing(ball)
+    drawn_meanwhile = room("core.stored_splats").read(room("host.copies").found(ball), 1000)
+    assert len(drawn_meanwhile) == 300
     assert bpy.ops.splatwright.locate_asset(object=name) == {"FINISHED"}
     found = connected.link().backend.splats(ball.splatwright.asset)
     assert (found.means == means).all() and ball.splatwright.frame == "z_up"
