@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import compressed_ply, csv_file, ksplat, ply, point_ply, splat, spz
+from backend.splats.io import compressed_ply, csv_file, ksplat, ply, point_ply, sog, splat, spz
 from backend.splats.io.content import SplatContent, cleaned, damaged, turned, with_sh_degree
 from backend.splats.io.file_format import HEAD_BYTES, Format
 from backend.splats.io.frames import Frame
@@ -23,6 +23,7 @@ FORMATS: tuple[Format, ...] = (
     point_ply.FORMAT,
     ply.FORMAT,
     spz.FORMAT,
+    sog.FORMAT,
     splat.FORMAT,
     ksplat.FORMAT,
     csv_file.FORMAT,
