@@ -85,6 +85,11 @@ def is_drawing() -> bool:
     return any(view.is_drawing for view in _views)
 
 
+def has_copy(object: bpy.types.Object) -> bool:
+    """Whether Blender can draw the object's splats, by what is known of its copy."""
+    return object.name_full in _shown
+
+
 def advance(state: int) -> None:
     """Looks for the copies of the scene's splats, and has those read that are new. The tick calls it.
 

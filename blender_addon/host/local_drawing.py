@@ -154,8 +154,8 @@ class SplatTextures:
             shapes[rows, :3], shapes[rows, 3] = item.means[:count], item.opacities[:count]
             shapes[rows, 4:10] = item.covariances[:count]
             harmonics[rows, : item.sh.shape[1], :3] = item.sh[:count]
-        self.shapes = _list_texture(shapes.reshape(-1, 4), "RGBA32F")
-        self.harmonics = _list_texture(harmonics.reshape(-1, 4), "RGBA16F")
+        self.shapes = list_texture(shapes.reshape(-1, 4), "RGBA32F")
+        self.harmonics = list_texture(harmonics.reshape(-1, 4), "RGBA16F")
 
 
 class Layer:
@@ -182,7 +182,7 @@ class Layer:
         camera: of the layer's own size. surface: `surface_depth` of what stands in the splats' way.
         antialiased: small splats become fainter instead of larger.
         """
-        entries, rows = _list_texture(seen.order, "RG32F"), _list_texture(seen.rows, "RGBA32F")
+        entries, rows = list_texture(seen.order, "RG32F"), list_texture(seen.rows, "RGBA32F")
         state: Any = gpu.state
         with self._framebuffer.bind():
             self._framebuffer.clear(color=(0.0, 0.0, 0.0, 0.0))
@@ -240,8 +240,8 @@ def forget() -> None:
     _shaders.clear()
 
 
-def _list_texture(values: np.ndarray, form: str) -> gpu.types.GPUTexture:
-    """values: [N, channels] float32."""
+def list_texture(values: np.ndarray, form: str) -> gpu.types.GPUTexture:
+    """values: [N, channels] float32; the shaders find them by their number."""
     count, channels = max(len(values), 1), values.shape[1]
     width = min(count, _WIDTH)
     height = -(-count // width)

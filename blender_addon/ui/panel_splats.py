@@ -9,7 +9,7 @@ import bpy
 
 from ..core import wording
 from ..core.session import JobView
-from ..host import current, objects, packed, point_attributes, properties, versions
+from ..host import current, local_display, objects, packed, point_attributes, preferences, properties, versions
 from ..protocol import things
 from . import settings_panel
 from .operators_methods import active_splats
@@ -30,12 +30,22 @@ class SPLATWRIGHT_PT_splats(SidebarPanel, bpy.types.Panel):
             paragraph(self.layout, context, "Select splats, import a file, or train a capture.", "INFO")
         else:
             _draw_splats(self.layout, context, splats)
+            _draw_choice_of_display(self.layout)
         if point_attributes.has_splats(context.active_object):
             self.layout.operator("splatwright.read_attributes", icon="SPREADSHEET").object = context.active_object.name
         row = self.layout.row(align=True)
         row.operator("splatwright.import_splats", text="Import", icon="IMPORT")
         if current.session().assets:
             row.menu("SPLATWRIGHT_MT_assets", icon="ADD")
+
+
+def _draw_choice_of_display(layout: Any) -> None:
+    chosen = preferences.chosen()
+    if chosen is not None:
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(chosen, "drawn_by")
 
 
 def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
@@ -48,7 +58,10 @@ def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
     asset = splats.splatwright.asset
     info = current.session().assets.get(asset)
     if info is None:
-        paragraph(layout, context, "The backend is not running, so these splats cannot be drawn.", "INFO")
+        if local_display.has_copy(splats):
+            paragraph(layout, context, "The backend is not running. Blender draws the copy of these splats.", "INFO")
+        else:
+            paragraph(layout, context, "The backend is not running, so these splats cannot be drawn.", "INFO")
         return
     job = current.session().job_of_asset(asset)
     if job is not None:
