@@ -92,7 +92,7 @@ def _ends(*_: object) -> None:
 @bpy.app.handlers.persistent
 def _frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph | None = None, *_: object) -> None:
     """After the render's own depsgraph has come to a frame, and before anything of it is rendered."""
-    if depsgraph is None or depsgraph.mode != "RENDER" or not _is_rendering:
+    if depsgraph is None or depsgraph.mode != "RENDER" or not _is_rendering or not render_nodes.is_set_up(scene):
         return
     start = time.perf_counter()
     try:

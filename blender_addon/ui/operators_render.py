@@ -80,8 +80,13 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
     bl_description = "Render the scene with its splats. Refuses where splats would be missing from the picture"
     bl_options = {"REGISTER", "UNDO"}
 
-    animation: bpy.props.BoolProperty(name="Animation", description="Render all frames, and write them")  # type: ignore[valid-type]
-    write_still: bpy.props.BoolProperty(name="Write", description="Write the picture to the scene's output path")  # type: ignore[valid-type]
+    # Not what was asked for the last time: the button for one picture would render an animation again.
+    animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Animation", description="Render all frames, and write them", options={"SKIP_SAVE"}
+    )
+    write_still: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Write", description="Write the picture to the scene's output path", options={"SKIP_SAVE"}
+    )
     depth_first: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Depth First",
         description="Render the depth before the picture, so that also what has no mesh hides splats exactly",
@@ -91,6 +96,7 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
             ("NEVER", "Never", "Meshes alone hide splats, or what the nodes say", "NONE", 2),
         ],
         default="AUTO",
+        options={"SKIP_SAVE"},
     )
 
     @classmethod
@@ -117,7 +123,8 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
         if not needed:
             picture.render()
         elif current.is_interactive():
-            _DepthFirst(scene, picture).begin()
+            # After this operator's undo step, which must not hold the depth's settings.
+            current.post(_DepthFirst(scene, picture).begin)
         else:
             with depth_pass.begin(scene):
                 bpy.ops.render.render(animation=self.animation)
@@ -136,8 +143,12 @@ class _Picture:
 
     def render(self) -> None:
         render: Any = bpy.ops.render.render
-        how = ("INVOKE_DEFAULT",) if current.is_interactive() else ()
-        render(*how, animation=self.animation, write_still=self._write_still)
+        if not current.is_interactive():
+            render(animation=self.animation, write_still=self._write_still)
+            return
+        context: Any = bpy.context
+        with context.temp_override(window=context.window or context.window_manager.windows[0]):
+            render("INVOKE_DEFAULT", animation=self.animation, write_still=self._write_still)
 
 
 class _DepthFirst:
@@ -145,16 +156,17 @@ class _DepthFirst:
 
     def __init__(self, scene: bpy.types.Scene, picture: _Picture) -> None:
         self._scene, self._picture, self._stack = scene.name, picture, ExitStack()
+        self._handlers: tuple[tuple[Any, Any], ...] = ()
 
     def begin(self) -> None:
-        self._stack = depth_pass.begin(bpy.data.scenes[self._scene])
+        """On the main thread, not within an operator."""
         try:
-            self._listen(self._depth_is_done, self._cancelled)
+            self._stack = depth_pass.begin(bpy.data.scenes[self._scene])
+            self._listen(self._depth_is_done, self._give_up)
             _Picture(self._picture.animation, False).render()
-        except BaseException:
-            self._unlisten()
-            self._stack.close()
-            raise
+        except Exception as error:  # noqa: BLE001  nobody else would hear of it
+            self._give_up()
+            current.tell(error)
 
     def _listen(self, done: Any, cancelled: Any) -> None:
         # On a render's thread: what follows belongs to the main one.
@@ -173,24 +185,19 @@ class _DepthFirst:
     def _depth_is_done(self) -> None:
         self._unlisten()
         if bpy.app.is_job_running("RENDER"):  # its last moments
-            current.post(self._depth_is_done)
+            bpy.app.timers.register(self._depth_is_done, first_interval=0.05)
             return
         self._stack.close()
         try:
             depth_pass.read()
-        except BaseException as error:  # noqa: BLE001  nobody else would hear of it
-            current.tell(error)
-            return
-        self._listen(self._picture_is_done, self._picture_is_done)
-        context: Any = bpy.context
-        with context.temp_override(window=context.window_manager.windows[0]):
+            self._listen(self._give_up, self._give_up)
             self._picture.render()
+        except Exception as error:  # noqa: BLE001
+            self._give_up()
+            current.tell(error)
 
-    def _picture_is_done(self) -> None:
-        self._unlisten()
-        depth_pass.forget()
-
-    def _cancelled(self) -> None:
+    def _give_up(self) -> None:
+        """Or done: the scene has its settings, and no depth is kept."""
         self._unlisten()
         self._stack.close()
         depth_pass.forget()
