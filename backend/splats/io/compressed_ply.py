@@ -56,16 +56,16 @@ def read(path: Path) -> SplatContent:
     chunk, vertex, sh = (header.element(name) for name in ("chunk", "vertex", "sh"))
     if chunk is None or vertex is None:
         raise damaged(path, "it has no chunks or no splats")
-    has_colors = set(_RANGES) <= chunk.properties.keys()
-    ranges = _table(path, header, chunk, _RANGES if has_colors else _RANGES[:12], "f4").reshape(-1, 2, 3)
+    kinds = 3 if set(_RANGES) <= chunk.properties.keys() else 2  # positions, scales, colours
+    ranges = _table(path, header, chunk, _RANGES[: 6 * kinds], "f4").reshape(chunk.count, kinds, 2, 3)
     packed = _table(path, header, vertex, _PACKED, "u4")
     coefficients = 0 if sh is None else len(sh.properties)
     if coefficients not in (0, 9, 24, 45) or (sh is not None and sh.count != vertex.count):
         raise damaged(path, "its view-dependent colours do not fit its splats")
     rest = None if sh is None else _table(path, header, sh, tuple(f"f_rest_{i}" for i in range(coefficients)), "u1")
-    if len(ranges) // (3 if has_colors else 2) < -(-len(packed) // _CHUNK):
+    if chunk.count < -(-len(packed) // _CHUNK):
         raise damaged(path, f"it has {chunk.count:,} chunks, too few for {len(packed):,} splats")
-    cloud = _unpack(ranges.reshape(chunk.count, -1, 2, 3), packed, rest)
+    cloud = _unpack(ranges, packed, rest)
     return SplatContent(cloud, antialiased=antialiased_by(header.comments))
 
 

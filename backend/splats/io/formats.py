@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import compressed_ply, csv_file, ksplat, ply, point_ply, sog, splat, spz
+from backend.splats.io import compressed_ply, csv_file, gltf, ksplat, ply, point_ply, sog, splat, spz
 from backend.splats.io.content import SplatContent, cleaned, damaged, turned, with_sh_degree
 from backend.splats.io.file_format import HEAD_BYTES, Format
 from backend.splats.io.frames import Frame
@@ -24,6 +24,7 @@ FORMATS: tuple[Format, ...] = (
     ply.FORMAT,
     spz.FORMAT,
     sog.FORMAT,
+    gltf.FORMAT,
     splat.FORMAT,
     ksplat.FORMAT,
     csv_file.FORMAT,
@@ -127,7 +128,7 @@ def format_by_name(path: Path) -> Format:
         for form in FORMATS
         if form.can_write
         for suffix in form.suffixes
-        if name.endswith(suffix) or name == suffix.lstrip(".")
+        if name.endswith(suffix) or (name == suffix[1:] and "." in name)
     ]
     if not fitting:
         message = f"'{path}' ends with no suffix of a format that can be written."
