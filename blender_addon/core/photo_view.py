@@ -71,7 +71,7 @@ def corners(camera: things.ViewCamera, world_from_asset: Array, distance: float)
     points[:, 0] = (pixels[:, 0] - camera.cx) / camera.fx * distance
     points[:, 1] = (pixels[:, 1] - camera.cy) / camera.fy * distance
     points[:, 2] = distance
-    return points @ (world_from_asset @ _asset_from_camera(camera)).T
+    return np.asarray(points @ (world_from_asset @ _asset_from_camera(camera)).T, np.float64)
 
 
 def clip_corners(world_corners: Array, window_from_world: Array) -> Array:
@@ -96,4 +96,4 @@ def is_seen_from(camera: things.ViewCamera, world_from_asset: Array, view_from_w
 
 def _asset_from_camera(camera: things.ViewCamera) -> Array:
     """In OpenCV's axes."""
-    return np.linalg.inv(np.reshape(np.asarray(camera.camera_from_world, np.float64), (4, 4)))
+    return np.asarray(np.linalg.inv(np.reshape(camera.camera_from_world, (4, 4))), np.float64)

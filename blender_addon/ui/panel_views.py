@@ -104,7 +104,10 @@ def _draw_list(layout: Any, context: Any, splats: Any) -> None:
     if job is not None and not job.is_over:
         draw_job(layout.box(), context, job)
     else:
-        layout.operator("splatwright.measure_views", icon="VIEWZOOM").object = splats.name
+        measure = layout.operator("splatwright.measure_views", icon="VIEWZOOM")
+        measure.object = splats.name
+        if not group.views:  # nobody knows which photos are theirs; those that the user has chosen may be
+            measure.capture = context.scene.splatwright.capture_path
 
 
 def _draw_choices(layout: Any, context: Any) -> None:

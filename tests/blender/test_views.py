@@ -222,13 +222,16 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(
         bpy.ops.splatwright.fly_to_view()
 
 
-def test_an_imported_file_is_measured_with_a_capture_that_is_named(
-    connected: ModuleType, room: Room, tmp_path: Path, capture: Path
+def test_an_imported_file_is_measured_with_the_capture_that_the_user_has_chosen(
+    connected: ModuleType, room: Room, tmp_path: Path, capture: Path, draw: Callable[..., Any]
 ) -> None:
     from made_splats import write_ball
 
     write_ball(tmp_path / "ball.ply")
     bpy.ops.splatwright.import_splats(filepath=str(tmp_path / "ball.ply"))
     ball = bpy.context.view_layer.objects.active
-    assert bpy.ops.splatwright.measure_views(capture=str(capture)) == {"FINISHED"}
+    assert listed(room, ball, connected) == []
+    bpy.context.scene.splatwright.capture_path = str(capture)
+    button = draw("SPLATWRIGHT_PT_views").operators["splatwright.measure_views"].result
+    assert bpy.ops.splatwright.measure_views(object=button.object, capture=button.capture) == {"FINISHED"}
     assert len(listed(room, ball, connected)) == VIEWS
