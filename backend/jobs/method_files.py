@@ -22,7 +22,7 @@ from backend.jobs.splat_files import read_splat_file, refuse_unwritable_splat_na
 from backend.meshing.inputs import MeshingInputs
 from backend.methods import registry
 from backend.methods.registry import Method
-from backend.rigging.bound import BoundRepresentation
+from backend.rigging.baking import bake_pose
 from backend.rigging.inputs import RiggingInputs
 from backend.splats.io import read_and_warn, read_cloud, refuse_unwritable_name, write_splats
 from backend.splats.io.atomic import write_bytes
@@ -145,8 +145,7 @@ def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     result = method.run(settings, RiggingInputs(content.cloud, mesh, known), job)
     made, binding = result.cloud, result.binding
     if posed is not None:
-        made = BoundRepresentation(made, binding, "cpu").posed(posed.vertices).bake()
-        binding = binding.resting(posed.vertices, made.means)
+        made, binding = bake_pose(made, binding, posed.vertices)
     write_splat_file(request.output, replace(content, cloud=made), binding)
     bound = int((binding.faces >= 0).sum())
     return BindReport(output=str(request.output), splats=len(made), bound=bound, vertices=len(binding.mesh.vertices))

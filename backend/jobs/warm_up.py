@@ -15,10 +15,13 @@ from backend.captures.epipolar_matching import match_along_epipolar_lines
 from backend.captures.features import Features
 from backend.meshing.depth_picture import DepthPicture
 from backend.meshing.volume import DistanceVolume
+from backend.rigging.binding import bind_to_mesh
+from backend.rigging.bound import BoundRepresentation
 from backend.splats.cameras import Camera
-from backend.splats.deformation import rotation_part
+from backend.splats.cloud import SplatCloud
 from backend.splats.raster.warm_up import warm_up_rasterizer
 from backend.splats.surface_depth import surface_depth
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.training.mcmc_noise import add_noise
 
 
@@ -29,6 +32,7 @@ def warm_up() -> float:
     _noise()
     _matching()
     _surfaces()
+    _bound_splats()
     return time.perf_counter() - start
 
 
@@ -52,7 +56,15 @@ def _surfaces() -> None:
     depth = surface_depth(triangle, np.array([[0, 1, 2]], np.int32), camera, near=0.01)
     volume = DistanceVolume(np.array([[-1.0, -1.0, 1.5], [1.0, 1.0, 2.5]]), 4)
     volume.add(DepthPicture(camera, depth, np.zeros((16, 16, 3), np.float32)))
-    rotation_part(np.eye(3)[None])
+
+
+def _bound_splats() -> None:
+    camera = Camera(np.eye(4), 10.0, 10.0, 8.0, 8.0, 16, 16)
+    mesh = TriangleMesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
+    shape = {"means": (1, 3), "quats": (1, 4), "log_scales": (1, 3), "opacity_logits": (1,), "sh": (1, 4, 3)}
+    cloud = SplatCloud(**{name: np.ones(size, np.float32) for name, size in shape.items()})
+    posed = BoundRepresentation(cloud, bind_to_mesh(cloud, mesh, distance=9.0), "cpu").posed(mesh.vertices)
+    posed.splats(camera, 0.0, 0)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from backend.rigging.closest_faces import closest_faces, heights
+from backend.rigging.drivers import Driver
 from backend.rigging.triangle_frames import TriangleFrames
 from backend.splats.cloud import SplatCloud
-from backend.splats.quaternions import quats_to_matrices
+from backend.splats.deformed_shapes import axes_of_shapes
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
 
 UNBOUND = -1
+_STORED: tuple[Driver, ...] = ("per_face", "smooth")  # by number; what was stored without one is the first
 _EDGES_AWAY = 2.0  # a splat may be so many mean edge lengths of its face away,
 _DEVIATIONS_AWAY = 3.0  # or so many of its own standard deviations across the face,
 _SIZES_AWAY = 0.05  # or this part of the mesh's diagonal: splats inside an object must not stay behind
@@ -30,6 +33,7 @@ class Binding:
     heights: np.ndarray  # [N] float32, above the face's plane, against its normal negative
     keep_thickness: bool = False  # the surface keeps its thickness when it is stretched
     stretch_limit: float = 20.0  # no splat becomes longer or thinner than so many times
+    driver: Driver = "smooth"  # how maps of the mesh become those of splats
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -43,9 +47,27 @@ class Binding:
             heights=self.heights[keep],
         )
 
-    def resting(self, vertices: np.ndarray) -> Binding:
-        """The same splats on the same faces, where the mesh has come to rest: [V, 3]."""
-        return replace(self, mesh=replace(self.mesh, vertices=vertices))
+    def fitting(self, vertices: np.ndarray) -> np.ndarray:
+        """Vertices of the mesh after it was moved, [V, 3], as float32.
+
+        Raises UserError when they are not as many as it has.
+        """
+        count = len(self.mesh.vertices)
+        if vertices.shape != (count, 3):
+            message = f"The mesh has {len(vertices):,} vertices, and the one that the splats are bound to {count:,}."
+            raise UserError("bad_input", message, "Undo what changed the mesh's topology, or bind the splats again.")
+        return np.ascontiguousarray(vertices, np.float32)
+
+    def feet(self) -> np.ndarray:
+        """The nearest points of the mesh, [N, 3] float64; 0 for splats that are not bound."""
+        corners = self.mesh.corners[self.faces]  # the last face's for splats that are not bound
+        return np.einsum("nk,nki->ni", self.barycentrics, corners) * (self.faces >= 0)[:, None]
+
+    def resting(self, vertices: np.ndarray, means: np.ndarray) -> Binding:
+        """The same splats on the same faces, where the mesh [V, 3] and the splats [N, 3] have come to rest."""
+        mesh = replace(self.mesh, vertices=vertices)
+        now = heights(means, mesh.corners[self.faces])
+        return replace(self, mesh=mesh, heights=np.where(self.faces >= 0, now, 0).astype(np.float32))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """As arrays by name, to be stored."""
@@ -56,11 +78,12 @@ class Binding:
             "barycentrics": self.barycentrics,
             "heights": self.heights,
             "options": np.array([self.keep_thickness, self.stretch_limit], np.float64),
+            "driver": np.array([_STORED.index(self.driver)], np.int32),
         }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Binding:
-        """Raises KeyError or ValueError for what is no binding."""
+        """Raises KeyError, ValueError or IndexError for what is no binding."""
         mesh = TriangleMesh(arrays["mesh_vertices"], arrays["mesh_faces"])
         faces, options = arrays["faces"], arrays["options"]
         barycentrics, heights = arrays["barycentrics"], arrays["heights"]
@@ -72,7 +95,10 @@ class Binding:
             raise ValueError("places on faces must be [N, 3], and heights [N]")
         if options.shape != (2,) or not np.isfinite(options).all():
             raise ValueError("options must be two numbers")
-        return cls(mesh, faces, barycentrics, heights, bool(options[0]), float(options[1]))
+        driver = arrays.get("driver", np.zeros(1, np.int32))
+        if driver.shape != (1,) or driver.dtype != np.int32 or driver[0] not in range(len(_STORED)):
+            raise ValueError("what drives the splats must be a number of one that there is")
+        return cls(mesh, faces, barycentrics, heights, bool(options[0]), float(options[1]), _STORED[driver[0]])
 
 
 def bind_to_mesh(
@@ -82,51 +108,37 @@ def bind_to_mesh(
     distance: float | None = None,
     keep_thickness: bool = False,
     stretch_limit: float = 20.0,
+    driver: Driver = "smooth",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Binding:
     """Hangs every splat on the face that holds the mesh's nearest point.
 
     distance: world units; splats farther away are not bound. None = two mean edge lengths of the face, three standard
     deviations of the splat across it, or a twentieth of the mesh's diagonal, whichever is most.
+    keep_thickness, stretch_limit, driver: as in `Binding`.
     Raises UserError for a mesh that nothing can hang on.
     """
     if not np.isfinite(mesh.vertices).all():
         raise UserError("bad_input", "The mesh has vertices that are no numbers.", "Check its modifiers.")
-    usable = np.flatnonzero(TriangleFrames(mesh, keep_thickness=keep_thickness).usable) if len(mesh.faces) else []
+    usable = np.flatnonzero(TriangleFrames(mesh, keep_thickness=keep_thickness).usable)
     if not len(usable):
         raise UserError("bad_input", "The mesh has no faces with an area.", "Choose a mesh with faces.")
-    faces = np.full(len(cloud), UNBOUND, np.int32)
-    barycentrics, heights = np.zeros((len(cloud), 3), np.float32), np.zeros(len(cloud), np.float32)
+    nowhere = np.full(len(cloud), UNBOUND, np.int32), np.zeros((len(cloud), 3), np.float32)
+    binding = Binding(mesh, *nowhere, np.zeros(len(cloud), np.float32), keep_thickness, stretch_limit, driver)
     candidates = np.flatnonzero(cloud.finite())
     for start in range(0, len(candidates), _CHUNK):
         chosen = candidates[start : start + _CHUNK]
-        found, weights, height, away = _nearest(cloud.means[chosen].astype(np.float64), mesh, np.asarray(usable))
-        near = away <= _limit(cloud.select(chosen), mesh, found, distance)
-        faces[chosen[near]] = found[near]
-        barycentrics[chosen[near]], heights[chosen[near]] = weights[near], height[near]
+        places = closest_faces(cloud.means[chosen], mesh, usable)
+        near = places.distances <= _limit(cloud.select(chosen), mesh, places.faces, distance)
+        binding.faces[chosen[near]] = places.faces[near]
+        binding.barycentrics[chosen[near]] = places.barycentrics[near]
+        binding.heights[chosen[near]] = places.heights[near]
         if on_progress is not None:
             on_progress(min(start + _CHUNK, len(candidates)), len(candidates))
-    if not (faces >= 0).any():
+    if not (binding.faces >= 0).any():
         hint = "Move the mesh to the splats, or allow a larger distance."
         raise UserError("bad_input", "No splat is near enough to the mesh to hang on it.", hint)
-    return Binding(mesh, faces, barycentrics, heights, keep_thickness, stretch_limit)
-
-
-def _nearest(points: np.ndarray, mesh: TriangleMesh, usable: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Face [N], barycentrics of its nearest point [N, 3], signed height above its plane [N], distance from it [N]."""
-    import igl
-
-    vertices, faces = mesh.vertices.astype(np.float64), mesh.faces[usable].astype(np.int64)
-    found = igl.point_mesh_squared_distance(points, vertices, faces)
-    squares, which, closest = np.asarray(found[0]), np.asarray(found[1]), np.asarray(found[2])
-    a, b, c = (vertices[faces[which, corner]] for corner in range(3))
-    normal = np.cross(b - a, c - a)
-    square = np.maximum(np.einsum("ni,ni->n", normal, normal), np.finfo(np.float64).tiny)
-    of_b = np.einsum("ni,ni->n", np.cross(closest - a, c - a), normal) / square
-    of_c = np.einsum("ni,ni->n", np.cross(b - a, closest - a), normal) / square
-    weights = np.stack([1 - of_b - of_c, of_b, of_c], -1).clip(0, 1)
-    height = np.einsum("ni,ni->n", points - a, normal) / np.sqrt(square)
-    return usable[which].astype(np.int32), weights / weights.sum(axis=1, keepdims=True), height, np.sqrt(squares)
+    return binding
 
 
 def _limit(cloud: SplatCloud, mesh: TriangleMesh, faces: np.ndarray, distance: float | None) -> np.ndarray:
@@ -137,7 +149,7 @@ def _limit(cloud: SplatCloud, mesh: TriangleMesh, faces: np.ndarray, distance: f
     edges = np.stack([np.linalg.norm(b - a, axis=1), np.linalg.norm(c - b, axis=1), np.linalg.norm(a - c, axis=1)])
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    axes = quats_to_matrices(cloud.quats) * np.exp(cloud.log_scales.astype(np.float64))[:, None, :]
+    axes = axes_of_shapes(cloud.quats, cloud.log_scales)
     across = np.linalg.norm(np.einsum("nij,ni->nj", axes, normal), axis=1)
     diagonal = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
     return np.maximum(np.maximum(_EDGES_AWAY * edges.mean(axis=0), _DEVIATIONS_AWAY * across), _SIZES_AWAY * diagonal)

@@ -27,5 +27,5 @@ class RiggingInputs:
 
 @dataclass(frozen=True)
 class RiggingResult:
-    cloud: SplatCloud  # the splats that went in, in their order
+    cloud: SplatCloud  # the splats that went in, in their order; then any that were added
     binding: Binding

@@ -15,7 +15,16 @@ def deformed_shapes(quats: np.ndarray, log_scales: np.ndarray, jacobians: np.nda
     quats: [N, 4] w, x, y, z. log_scales: [N, 3]. jacobians: [N, 3, 3]. Returns quats [N, 4] and log scales [N, 3],
     float32. From the singular values of J R diag(s): squaring would lose the thin axis of needles.
     """
-    axes = jacobians @ (quats_to_matrices(quats) * np.exp(log_scales.astype(np.float64))[:, None, :])
+    return shapes_of_axes(jacobians @ axes_of_shapes(quats, log_scales))
+
+
+def axes_of_shapes(quats: np.ndarray, log_scales: np.ndarray) -> np.ndarray:
+    """R diag(s): the standard deviations along a splat's own axes, as columns. [N, 4], [N, 3] -> [N, 3, 3] float64."""
+    return quats_to_matrices(quats) * np.exp(log_scales.astype(np.float64))[:, None, :]
+
+
+def shapes_of_axes(axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation and size of the splats whose covariance is A A^T: [N, 3, 3] -> quats [N, 4], log scales [N, 3]."""
     left, scales, _ = np.linalg.svd(axes)
     left[..., :, 2] *= np.sign(np.linalg.det(left))[..., None]
     log = np.log(np.maximum(scales, _THINNEST))

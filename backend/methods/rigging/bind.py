@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,6 +14,14 @@ from shared_protocol.schema import setting
 
 
 class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
+    driver: Annotated[
+        Literal["smooth", "per_face"],
+        setting(
+            "Driver",
+            "Smooth: turn and stretch go over from face to face without a seam. Per face: each face by itself, "
+            "for meshes of loose triangles.",
+        ),
+    ] = "smooth"
     distance: (
         Annotated[
             float,
@@ -50,6 +58,7 @@ def run(config: BindSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
         distance=config.distance,
         keep_thickness=config.keep_thickness,
         stretch_limit=config.stretch_limit,
+        driver=config.driver,
         on_progress=job.progress,
     )
     bound = int((binding.faces >= 0).sum())

@@ -6,12 +6,15 @@ import json
 import shlex
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import trimesh
 
 from backend.captures.made_capture import make_capture
 from backend.cli.command import run
+from backend.methods import registry
+from backend.methods.registry import Method
 from backend.splats.io import read_cloud, write_cloud
 from backend.splats.io.mesh_files import read_mesh, write_mesh
 from backend.splats.triangle_mesh import TriangleMesh
@@ -111,6 +114,13 @@ def test_what_cannot_work_is_said_and_writes_nothing(
     assert not list(tmp_path.glob("out*"))
 
 
-def test_methods_lists_a_method_without_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["methods", "apply_pose"]) == 0
+def test_methods_lists_a_method_without_settings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing(msgspec.Struct, frozen=True):
+        """There is nothing to choose."""
+
+    plain = Method("plain", "editing", "Plain", "Does one thing.", Nothing, lambda *_: None)
+    monkeypatch.setattr(registry, "find", lambda _name: plain)
+    assert run(["methods", "plain"]) == 0
     assert "nothing to choose" in capsys.readouterr().out

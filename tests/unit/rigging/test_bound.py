@@ -11,8 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from backend.rigging.binding import UNBOUND, Binding, bind_to_mesh
 from backend.rigging.bound import BoundRepresentation
+from backend.rigging.drivers import Driver
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
+from backend.splats.moved import moved_cloud, turned_cloud
 from backend.splats.quaternions import quats_to_matrices
 from backend.splats.rendering import SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
@@ -54,10 +56,15 @@ def covariances(cloud: SplatCloud) -> np.ndarray:
     return axes @ axes.transpose(0, 2, 1)
 
 
-@pytest.mark.parametrize("degree", [0, 1, 2, 3, 4])
+every_driver = pytest.mark.parametrize("driver", ["smooth", "per_face"])
+
+
+@pytest.mark.parametrize(
+    ("driver", "degree"), [("smooth", 0), ("smooth", 1), ("smooth", 2), ("smooth", 3), ("smooth", 4), ("per_face", 3)]
+)
 @pytest.mark.parametrize("orthographic", [False, True], ids=["perspective", "orthographic"])
-def test_a_rigid_motion_looks_as_if_the_camera_had_moved(degree: int, orthographic: bool) -> None:
-    rest = bound(cloud_of(degree))
+def test_a_rigid_motion_looks_as_if_the_camera_had_moved(driver: Driver, degree: int, orthographic: bool) -> None:
+    rest = bound(cloud_of(degree), driver=driver)
     posed = rest.posed((rest.binding.mesh.vertices @ TURN.T + SHIFT).astype(np.float32))
     world_from_rest = np.eye(4)
     world_from_rest[:3, :3], world_from_rest[:3, 3] = TURN, SHIFT
@@ -73,15 +80,17 @@ def test_a_rigid_motion_looks_as_if_the_camera_had_moved(degree: int, orthograph
         assert psnr(truth, picture(CloudRepresentation(unturned, "cpu"), camera)) < 40, "colours must turn along"
 
 
-def test_an_even_scale_grows_the_splats() -> None:
-    rest = bound(cloud_of())
+@every_driver
+def test_an_even_scale_grows_the_splats(driver: Driver) -> None:
+    rest = bound(cloud_of(), driver=driver)
     baked = rest.posed(2 * rest.binding.mesh.vertices).bake()
     assert np.allclose(baked.means, 2 * rest.cloud.means, atol=1e-5)
     assert np.allclose(covariances(baked), 4 * covariances(rest.cloud), atol=1e-7)
     assert np.allclose(baked.sh, rest.cloud.sh, atol=1e-5)
 
 
-def test_a_shear_in_the_surface_is_exact() -> None:
+@every_driver
+def test_a_shear_in_the_surface_is_exact(driver: Driver) -> None:
     """Of a flat sheet, whose faces know all that a shear within their plane does."""
     corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], np.float32)
     sheet = TriangleMesh(corners, np.array([[0, 1, 2], [0, 2, 3]], np.int32))
@@ -95,13 +104,14 @@ def test_a_shear_in_the_surface_is_exact() -> None:
         np.zeros((count, 1, 3), np.float32),
     )
     shear = np.array([[1.0, 0.7, 0], [0, 1, 0], [0, 0, 1]])
-    baked = bound(cloud, sheet, keep_thickness=True).posed((corners @ shear.T).astype(np.float32)).bake()
+    baked = bound(cloud, sheet, keep_thickness=True, driver=driver).posed((corners @ shear.T).astype(np.float32)).bake()
     assert np.abs(baked.means - cloud.means @ shear.T).max() < 1e-5
     assert np.abs(covariances(baked) - shear @ covariances(cloud) @ shear.T).max() < 1e-5
 
 
 def test_there_and_back_again() -> None:
-    rest = bound(cloud_of())
+    """Of each face by itself: the mean of maps is undone by the mean of their inverses only nearly."""
+    rest = bound(cloud_of(), driver="per_face")
     bent = rest.binding.mesh.vertices.copy()
     bent[:, 0] += 0.3 * np.sin(2 * bent[:, 2])
     there = rest.posed(bent).bake()
@@ -152,7 +162,8 @@ def test_splats_on_a_collapsed_face_vanish_and_come_back() -> None:
     assert psnr(picture(again), picture(rest)) > 60
 
 
-def test_slivers_go_with_their_neighbours() -> None:
+@every_driver
+def test_slivers_go_with_their_neighbours(driver: Driver) -> None:
     """A face of no height, put on an edge between good faces, would alone throw its splats anywhere."""
     mesh = icosphere()
     a, b, c = mesh.faces[0]
@@ -161,26 +172,51 @@ def test_slivers_go_with_their_neighbours() -> None:
     split = [[a, len(mesh.vertices), c], [len(mesh.vertices), b, c], [a, b, len(mesh.vertices)]]
     with_sliver = TriangleMesh(vertices, np.concatenate([mesh.faces[1:], np.array(split, np.int32)]))
     cloud = cloud_of()
-    rest = bound(cloud, with_sliver)
+    rest = bound(cloud, with_sliver, driver=driver)
     on_sliver = replace(rest.binding, faces=np.full(len(cloud), len(with_sliver.faces) - 1, np.int32))
     posed = BoundRepresentation(cloud, on_sliver, "cpu").posed((vertices @ TURN.T + SHIFT).astype(np.float32))
     assert np.abs(posed.bake().means - (cloud.means @ TURN.T + SHIFT)).max() < 1e-4
 
 
-def test_a_stretch_limit_keeps_splats_from_becoming_needles() -> None:
-    rest = bound(cloud_of(0), stretch_limit=2.0)
+@every_driver
+def test_a_stretch_limit_keeps_splats_from_becoming_needles(driver: Driver) -> None:
+    rest = bound(cloud_of(0), stretch_limit=2.0, driver=driver)
     baked = rest.posed((rest.binding.mesh.vertices * (10, 1, 1)).astype(np.float32)).bake()
     assert (baked.log_scales.max(axis=1) - rest.cloud.log_scales.max(axis=1)).max() <= np.log(2) + 1e-4
     assert np.abs(baked.means[:, 0]).max() > 9, "places are not limited"
 
 
-def test_a_binding_survives_being_stored_and_cropped() -> None:
-    rest = bound(cloud_of())
+@every_driver
+def test_a_mirrored_mesh_mirrors_its_splats(driver: Driver) -> None:
+    """With their colours, and with those beside the surface still outside."""
+    rest = bound(turned_cloud(cloud_of(3), TURN), icosphere(), driver=driver)
+    mirror = np.diag([-1.0, 1, 1])
+    baked = rest.posed((rest.binding.mesh.vertices @ mirror).astype(np.float32)).bake()
+    truth = moved_cloud(rest.cloud, np.diag([-1.0, 1, 1, 1]))
+    assert np.abs(baked.means - truth.means).max() < 1e-5
+    assert psnr(picture(CloudRepresentation(baked, "cpu")), picture(CloudRepresentation(truth, "cpu"))) > 60
+
+
+@every_driver
+def test_a_binding_survives_being_stored_and_cropped(driver: Driver) -> None:
+    rest = bound(cloud_of(), driver=driver)
     again = Binding.from_arrays(rest.binding.to_arrays())
     keep = rest.cloud.means[:, 2] > 0
     part = BoundRepresentation(rest.cloud.select(keep), again.select(keep), "cpu")
     moved = (rest.binding.mesh.vertices @ TURN.T).astype(np.float32)
     assert np.array_equal(part.posed(moved).bake().means, rest.posed(moved).bake().means[keep])
+
+
+def test_a_binding_stored_before_there_was_a_choice_goes_by_face() -> None:
+    rest = bound(cloud_of(0), driver="smooth")
+    stored = {name: array for name, array in rest.binding.to_arrays().items() if name != "driver"}
+    again = Binding.from_arrays(stored)
+    assert again.driver == "per_face"
+    bent = (rest.binding.mesh.vertices * (1, 1, 2)).astype(np.float32)
+    by_face = bound(cloud_of(0), driver="per_face").posed(bent).bake()
+    assert np.array_equal(BoundRepresentation(rest.cloud, again, "cpu").posed(bent).bake().means, by_face.means)
+    with pytest.raises(ValueError):
+        Binding.from_arrays(stored | {"driver": np.array([7], np.int32)})
 
 
 @pytest.mark.parametrize("fault", ["numbers", "area", "far", "none"])
