@@ -26,7 +26,7 @@ PROTOCOL_CLIENT = "shared_protocol/client.py"  # the one file there that may imp
 DOMAIN = ("store", "methods", "editing", "meshing", "rigging", "training", "captures", "splats", "machine")
 
 # The name of an installed distribution where it is not the name one imports.
-DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "igl": "libigl", "zmq": "pyzmq"}
+DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "igl": "libigl", "pxr": "usd-core", "zmq": "pyzmq"}
 
 
 def imports(text: str, package: str = "") -> Iterator[str]:
@@ -167,7 +167,7 @@ def test_every_room_of_the_backend_has_its_place() -> None:
 
 def test_whatever_the_backend_imports_is_declared_in_pyproject() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["cuda"]]
+    lines = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
     declared = {re.split(r"[\s<>=!~\[]", line)[0].lower() for line in lines}
     used = {
         module.split(".")[0]

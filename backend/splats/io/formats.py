@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import compressed_ply, csv_file, gltf, ksplat, ply, point_ply, sog, splat, spz
+from backend.splats.io import compressed_ply, csv_file, gltf, ksplat, ply, point_ply, sog, splat, spz, usd
 from backend.splats.io.content import SplatContent, cleaned, damaged, turned, with_sh_degree
 from backend.splats.io.file_format import HEAD_BYTES, Format
 from backend.splats.io.frames import Frame
@@ -25,6 +25,7 @@ FORMATS: tuple[Format, ...] = (
     spz.FORMAT,
     sog.FORMAT,
     gltf.FORMAT,
+    usd.FORMAT,
     splat.FORMAT,
     ksplat.FORMAT,
     csv_file.FORMAT,

@@ -17,9 +17,10 @@ import numpy as np
 from backend.splats.cloud import SplatCloud
 from backend.splats.io.activations import logits_of, opacities_of, unit_quats
 from backend.splats.io.atomic import atomic_file
-from backend.splats.io.content import SMALLEST_LOG_SCALE, SplatContent, damaged, with_sh_degree
+from backend.splats.io.content import SMALLEST_LOG_SCALE, SplatContent, damaged
 from backend.splats.io.file_format import Format
 from backend.splats.io.gltf_document import Document, Primitive
+from backend.splats.io.joined import joined
 from backend.splats.moved import moved_cloud
 from backend.splats.sh_basis import C0
 from shared_protocol.errors import UserError
@@ -47,7 +48,7 @@ def read(path: Path) -> SplatContent:
     if not pieces:
         message = f"'{path}' is a glTF file without splats."
         raise UserError("bad_input", message, f"Splats in glTF files need the extension {_EXTENSION}.")
-    return SplatContent(_together(pieces), FORMAT.frame, notes=tuple(dict.fromkeys(notes)))
+    return SplatContent(joined(pieces), FORMAT.frame, notes=tuple(dict.fromkeys(notes)))
 
 
 def write(path: Path, content: SplatContent) -> None:
@@ -130,15 +131,6 @@ def _placed(document: Document, cloud: SplatCloud, place: np.ndarray) -> SplatCl
         return moved_cloud(cloud, place)
     except UserError as error:
         raise damaged(document.path, "a node places its splats nowhere: it flattens them") from error
-
-
-def _together(pieces: list[SplatCloud]) -> SplatCloud:
-    if len(pieces) == 1:
-        return pieces[0]
-    degree = max(piece.sh_degree for piece in pieces)
-    padded = [with_sh_degree(SplatContent(piece), degree).cloud for piece in pieces]
-    names = ("means", "quats", "log_scales", "opacity_logits", "sh")
-    return SplatCloud(*(np.concatenate([getattr(piece, name) for piece in padded]) for name in names))
 
 
 # ---- writing
