@@ -6,24 +6,33 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..protocol import things
+from ..protocol import errors, things
 
 PlyKind = Literal["splats", "points", "mesh", "unknown"]
 _LARGEST_HEADER = 2**16  # bytes
+_IN_PARTS = {".meta.json": ".sog", ".gltf": ".glb"}
 _SPLATS = (b"f_dc_0", b"packed_position")  # properties that only splats have: plain, and compressed by PlayCanvas
 
 
 def suffix_of(path: Path, suffixes: Iterable[str]) -> str:
-    """The longest of the suffixes that the name ends with, so that "compressed.ply" is not "ply"; "" = none."""
-    name = path.name.lower()
+    """The longest of the suffixes that the name ends with or is, as "meta.json" is; "" = none."""
+    name = f".{path.name.lower()}"
     fitting = [suffix for suffix in suffixes if name.endswith(suffix)]
     return max(fitting, key=len, default="")
+
+
+def refuse_far_parts(path: Path, suffix: str) -> None:
+    """Raises UserError for a kind of file that has further files beside it: only one file goes to another machine."""
+    if suffix in _IN_PARTS:
+        message = f"'{path.name}' has further files beside it, and only one file goes to a backend on another machine."
+        raise errors.UserError("unsupported", message, f"Choose {_IN_PARTS[suffix]}, which is one file.")
 
 
 def format_of(path: Path, formats: Sequence[things.FormatInfo]) -> things.FormatInfo | None:
     """By the name alone: the content decides when the file is read."""
     suffix = suffix_of(path, [suffix for form in formats for suffix in form.suffixes])
-    return next((form for form in formats if suffix in form.suffixes), None)
+    fitting = [form for form in formats if suffix in form.suffixes]
+    return next((form for form in fitting if form.writes), fitting[0] if fitting else None)
 
 
 def ply_kind(path: Path) -> PlyKind:

@@ -42,11 +42,10 @@ def facts(path: Path) -> dict[str, str]:
     """What a file that was read says about its splats: "antialiased" is "yes" or "no". Empty where it is silent."""
     try:
         with path.open("rb") as stream:
-            header: Any = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            header: dict[str, Any] = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
     except (OSError, ValueError) as error:
         raise _damaged(path) from error
-    said = header.get("__metadata__") or {}
-    return said if isinstance(said, dict) else {}
+    return header.get("__metadata__") or {}
 
 
 def write(path: Path, splats: messages.Splats) -> None:

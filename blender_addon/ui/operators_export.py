@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import numpy as np
@@ -13,12 +13,16 @@ from bpy_extras.io_utils import ExportHelper
 from ..core import file_kinds, wording
 from ..core.camera import as_matrix
 from ..host import current, file_formats, objects
-from ..protocol import errors, things
+from ..protocol import errors, messages, things
 from . import asking
 from .operators_methods import active_splats
 from .paragraphs import paragraph
 
+if TYPE_CHECKING:
+    from ..protocol import remote
+
 _MOST_HARMONICS = 4  # degrees
+_FILE_S = 3600.0  # a large file is written meanwhile
 
 _items: list[tuple[str, str, str]] = []  # Blender does not keep the texts of a dynamic enum
 
@@ -131,10 +135,17 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
             message = f"The backend does not have the splats of '{splats.name}'."
             raise errors.UserError("not_found", message, "Locate them first.")
         choices = self._choices(context, splats, path)
-        asking.ask(
-            lambda backend: backend.fetch_file(asset, version, path, suffix.removeprefix("."), choices=choices),
-            lambda _: current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}"),
-        )
+
+        def write(backend: remote.Backend) -> None:
+            if backend.is_local:  # it writes the file where it belongs, and what lies beside some kinds of files
+                backend.request(messages.AllowFolder(path=str(path.parent)), messages.Done)
+                wish = messages.ExportFile(asset=asset, version=version, path=str(path), choices=choices)
+                backend.request(wish, messages.Done, _FILE_S)
+            else:
+                file_kinds.refuse_far_parts(path, suffix)
+                backend.fetch_file(asset, version, path, suffix.removeprefix("."), choices=choices)
+
+        asking.ask(write, lambda _: current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}"))
 
     def _choices(self, context: Any, splats: bpy.types.Object, path: Path) -> things.ExportChoices:
         context.view_layer.update()  # a script may have moved it just now

@@ -118,6 +118,8 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
         def load(backend: remote.Backend) -> list[things.AssetInfo]:
             imported: list[things.AssetInfo] = []
             for path in paths:
+                if not backend.is_local:
+                    file_kinds.refuse_far_parts(path, file_kinds.suffix_of(path, file_formats.reads()))
                 with uploads.sending(backend, path.name) as upload:
                     imported.append(backend.import_file(path, frame=frame, **upload))
             return imported

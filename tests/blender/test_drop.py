@@ -64,6 +64,13 @@ def test_a_mesh_needs_no_backend_that_could_read_it(extension: Any, empty_file: 
     assert {item.name: len(item.data.vertices) for item in bpy.data.objects} == {"corner": 3, "points": 3}
 
 
+def test_points_without_faces_become_small_splats_unless_told_otherwise(connected: ModuleType, files: Path) -> None:
+    assert bpy.ops.splatwright.import_splats(filepath=str(files / "points.ply")) == {"FINISHED"}
+    made = bpy.context.view_layer.objects.active
+    info = connected.session().assets[made.splatwright.asset]
+    assert info.splats == 3 and any("points without shape" in note for note in info.notes)
+
+
 def test_the_drop_is_taken_by_a_viewport_in_object_mode(extension: Any, empty_file: None) -> None:
     handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SPLATWRIGHT_FH_splats")
     with viewport():
