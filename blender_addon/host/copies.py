@@ -125,6 +125,9 @@ def _saving(path: str, *_: object) -> None:
 
 
 def _written(result: Any) -> None:
+    from . import eyes  # which knows copies
+
+    eyes.mark_stale()  # Blender may have waited for them to draw them
     if isinstance(result, BaseException):
         current.tell(result)
 

@@ -283,8 +283,8 @@ class LocalView:
             said.append("Splats are being read.")
         if figures.trouble:
             said.append(figures.trouble)
-        if said and figures.missing:
-            said.append(f"'{figures.missing}' has no copy beside the file.")
+        if figures.missing and (said or is_by_choice()):
+            said.append(f"'{figures.missing}' is not drawn: it has no copy beside the file.")
         if figures.at_rest:
             said.append("What follows a mesh is shown at rest.")
         if figures.other:

@@ -167,7 +167,7 @@ def test_only_the_weightiest_are_drawn_where_there_are_too_many(
     assert np.abs(place(fewer, belly) - place(whole, belly)).max() > 0.02
 
 
-def test_a_view_says_what_it_does_not_show(lone: Any, drawn: Draw, said: Callable[[], str]) -> None:
+def test_a_view_says_what_it_does_not_show(lone: Any, addon: Any, said: Callable[[], str]) -> None:
     lone.splatwright.version = "2"
     assert "'Ball' is shown as it was copied, which is another version." in said()
     lone.splatwright.version = "1"
@@ -176,7 +176,15 @@ def test_a_view_says_what_it_does_not_show(lone: Any, drawn: Draw, said: Callabl
     assert said().endswith("What follows a mesh is shown at rest.")
     bpy.ops.mesh.primitive_cube_add()
     bpy.context.object.splatwright.asset = "another"
-    assert f"'{bpy.context.object.name}' has no copy beside the file." in said()
+    without = f"'{bpy.context.object.name}' is not drawn: it has no copy beside the file."
+    assert without in said()
+    lone.hide_set(True)
+    assert said() == ""  # the view says then that there is no backend
+    addon.chosen.drawn_by = "BLENDER"
+    try:
+        assert said() == without
+    finally:
+        addon.chosen.property_unset("drawn_by")
 
 
 def test_a_damaged_copy_is_said_and_nothing_else_is_lost(
@@ -230,3 +238,33 @@ def test_the_backend_draws_where_there_is_one_once_it_has_a_picture(scene: Path,
     assert not local.is_wanted(True) and local.is_wanted(False)
     local.advance(1)
     assert not local.is_drawing()  # nothing is read where the backend will draw
+
+
+def test_the_backend_is_asked_for_nothing_where_blender_draws_by_choice(
+    scene: Path, connected: ModuleType, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eyes, viewport, local = room("host.eyes"), room("host.viewport"), room("host.local_display")
+    preferences = room("host.preferences").chosen()
+    monkeypatch.setattr(room("host.current"), "is_interactive", lambda: True)
+    area = next(a for a in bpy.context.window.screen.areas if a.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    eye = eyes.Eye()
+    monkeypatch.setitem(eyes.by_region, region.as_pointer(), eye)
+    matrix = (1, 0, 0, 0, 0, 0, -1, 0, 0, 1, 0, 6, 0, 0, 0, 1)
+    eye.camera = room("protocol").things.ViewCamera(matrix, fx=200, fy=200, cx=80, cy=60, width=160, height=120)
+
+    def is_drawn_by_blender() -> bool:
+        viewport.advance()
+        wanted = local.is_wanted(eye.picture is not None)
+        return wanted and eye.local.look(bpy.context.evaluated_depsgraph_get(), area.spaces.active, eyes.state)
+
+    preferences.drawn_by = "BLENDER"
+    try:
+        assert connected.wait_until(is_drawn_by_blender, 20)
+        assert eye.view.wish is None and eye.view.asked is None and eye.picture is None
+        assert room("host.viewport_drawing").notice(eye) == "Drawn by Blender: 3,100 splats."
+    finally:
+        preferences.property_unset("drawn_by")
+    assert connected.wait_until(lambda: (viewport.advance(), eye.picture)[1] is not None, 20)
+    assert not is_drawn_by_blender()
+    assert room("host.viewport_drawing").notice(eye) == ""
