@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli import bind, doctor, edit, evaluate, gc, info, keys, mesh, methods, pose, render, serve, train
+from backend.cli import bind, convert, doctor, edit, evaluate, gc, info, keys, mesh, methods, pose, render, serve, train
 from backend.cli.terminal import say
 from backend.machine import splatwright_version
 from shared_protocol.errors import UserError
@@ -51,6 +51,7 @@ for _verb in (
     pose.pose,
     evaluate.evaluate,
     render.render,
+    convert.convert,
     edit.edit,
     mesh.mesh,
     bind.bind,

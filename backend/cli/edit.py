@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from backend.cli.options import PATH, quiet_option, settings_option
+from backend.cli.options import PATH, box_of_numbers, quiet_option, settings_option
 from backend.cli.progress import display
 from backend.cli.terminal import print_json, say
 
@@ -27,29 +26,13 @@ the matrix, row after row, that carries the cube from -1 to 1 to where the box i
 """
 
 
-def _box(ctx: click.Context, parameter: click.Parameter, text: str | None) -> np.ndarray | None:
-    if text is None:
-        return None
-    import numpy as np
-
-    from backend.editing.box import Box
-
-    try:
-        numbers = np.array([float(part) for part in re.split(r"[\s,]+", text.strip())])
-    except ValueError as error:
-        raise click.BadParameter(f"'{text}' are not all numbers.", ctx, parameter) from error
-    if len(numbers) == 6:
-        return Box.between(numbers[:3], numbers[3:]).asset_from_box
-    if len(numbers) == 16:
-        return numbers.reshape(4, 4)
-    raise click.BadParameter(f"a box is 6 or 16 numbers, not {len(numbers)}.", ctx, parameter)
-
-
 @click.command(short_help="Crop and otherwise change a splat file.", epilog=EPILOG)
 @click.argument("method")
 @click.argument("splats", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="The splat file to write (.ply).")
-@click.option("--box", callback=_box, metavar="NUMBERS", help="Where the method works: six or sixteen numbers.")
+@click.option(
+    "--box", callback=box_of_numbers, metavar="NUMBERS", help="Where the method works: six or sixteen numbers."
+)
 @settings_option
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the result.")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PATH = click.Path(path_type=Path)
 
@@ -17,6 +22,39 @@ def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, 
             raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE.", ctx, parameter)
         settings[name.strip()] = value.strip()
     return settings
+
+
+def _numbers(ctx: click.Context, parameter: click.Parameter, text: str) -> np.ndarray:
+    import numpy as np
+
+    try:
+        return np.array([float(part) for part in re.split(r"[\s,]+", text.strip())])
+    except ValueError as error:
+        raise click.BadParameter(f"'{text}' are not all numbers.", ctx, parameter) from error
+
+
+def box_of_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> np.ndarray | None:
+    """The matrix [4, 4] of a box that was given by its corners or as a matrix."""
+    if text is None:
+        return None
+    from backend.editing.box import Box
+
+    numbers = _numbers(ctx, parameter, text)
+    if len(numbers) == 6:
+        return Box.between(numbers[:3], numbers[3:]).asset_from_box
+    if len(numbers) == 16:
+        return numbers.reshape(4, 4)
+    raise click.BadParameter(f"a box is 6 or 16 numbers, not {len(numbers)}.", ctx, parameter)
+
+
+def matrix_of_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> np.ndarray | None:
+    """[4, 4] of sixteen numbers, row after row."""
+    if text is None:
+        return None
+    numbers = _numbers(ctx, parameter, text)
+    if len(numbers) != 16:
+        raise click.BadParameter(f"a transformation is 16 numbers, not {len(numbers)}.", ctx, parameter)
+    return numbers.reshape(4, 4)
 
 
 settings_option = click.option(

@@ -51,6 +51,14 @@ def letters_of(frame: Frame) -> str:
     return _LETTERS_OF[frame]
 
 
+def axes_in_words(frame: Frame) -> str:
+    """The frame for people: "opencv: x right, y down, z forward"."""
+    words = {"R": "right", "L": "left", "U": "up", "D": "down", "F": "forward", "B": "back"}
+    return f"{frame}: " + ", ".join(
+        f"{axis} {words[letter]}" for axis, letter in zip("xyz", letters_of(frame), strict=True)
+    )
+
+
 def is_mirrored(frame: Frame) -> bool:
     """Whether it is left-handed: the mirror image of those in common use."""
     return float(np.linalg.det(_axes(frame))) < 0

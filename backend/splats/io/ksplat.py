@@ -15,6 +15,7 @@ from backend.splats.cloud import SplatCloud
 from backend.splats.io.activations import logits_of_bytes
 from backend.splats.io.content import SplatContent, damaged
 from backend.splats.io.file_format import Format
+from backend.splats.io.joined import joined
 from backend.splats.sh_basis import C0
 from shared_protocol.errors import UserError
 
@@ -82,17 +83,14 @@ def read(path: Path) -> SplatContent:
     sections = [_section(path, content, index) for index in range(section_room)]
     if sum(section.count for section in sections) != count:
         raise damaged(path, f"its sections do not hold the {count:,} splats that it names")
-    degree = max((section.sh_degree for section in sections if section.count), default=0)
     span = (sh_low or -_DEFAULT_SH_RANGE, sh_high or _DEFAULT_SH_RANGE)
     parts: list[SplatCloud] = []
     for section in sections:
         part, place = _read_section(path, content, place, section, level, span)
         if part is not None:
-            parts.append(_with_degree(part, degree))
-    if not parts:
-        parts = [_cloud(np.zeros(0, _LEVELS[0].record(degree)), np.zeros((0, 3), np.float32), 0, degree, span)]
-    fields = ("means", "quats", "log_scales", "opacity_logits", "sh")
-    return SplatContent(SplatCloud(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields)))
+            parts.append(part)
+    nothing = _cloud(np.zeros(0, _LEVELS[0].record(0)), np.zeros((0, 3), np.float32), 0, 0, span)
+    return SplatContent(joined(parts or [nothing]))
 
 
 def _section(path: Path, content: bytes, index: int) -> _Section:
@@ -160,12 +158,6 @@ def _cloud(records: np.ndarray, means: np.ndarray, level: int, sh_degree: int, s
         log_scales = np.log(records["scale"].astype(np.float32))
     quats = records["turn"].astype(np.float32)
     return SplatCloud(means, quats, log_scales, logits_of_bytes(records["color"][:, 3]), sh)
-
-
-def _with_degree(cloud: SplatCloud, degree: int) -> SplatCloud:
-    missing = (degree + 1) ** 2 - cloud.sh.shape[1]
-    sh = np.pad(cloud.sh, ((0, 0), (0, missing), (0, 0)))
-    return SplatCloud(cloud.means, cloud.quats, cloud.log_scales, cloud.opacity_logits, sh)
 
 
 FORMAT = Format(

@@ -48,10 +48,10 @@ def read(path: Path) -> SplatContent:
             kind = rows.dtype[names[0]]
             if kind.kind in "iu":
                 colors /= np.iinfo(kind).max
-    whole = np.isfinite(means).all(axis=1) & np.isfinite(colors).all(axis=1)
+    whole = np.isfinite(np.concatenate([means, colors], axis=1)).all(axis=1)
     notes = ["The file holds points without shape; each became a round splat."]
     if not whole.all():
-        notes.append(f"Left out {np.count_nonzero(~whole):,} of {len(whole):,} points that hold NaN or Inf.")
+        notes.append(f"Left out {np.count_nonzero(~whole):,} of {len(means):,} points that hold NaN or Inf.")
     return SplatContent(_splats(means[whole], colors[whole]), notes=tuple(notes))
 
 

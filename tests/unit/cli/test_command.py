@@ -19,7 +19,7 @@ from backend.splats.cloud import SplatCloud
 from backend.splats.io import write_cloud
 from shared_protocol.errors import UserError
 
-VERBS = ["train", "pose", "eval", "render", "edit", "mesh", "bind", "info", "methods", "doctor"]
+VERBS = ["train", "pose", "eval", "render", "convert", "edit", "mesh", "bind", "info", "methods", "doctor"]
 
 
 @pytest.fixture
