@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..protocol import messages, things
 
-MOST = 4000  # splats: enough for a shape to be seen and snapped to, 250 KB on the way
+MOST = 4000  # splats: enough to snap to a shape wherever it is looked at, at most 1 MB on the way
 _QUANTILES = (0.05, 0.5, 0.95)
 
 Spread = tuple[float, float, float]  # of twenty splats one lies below the first and one above the last

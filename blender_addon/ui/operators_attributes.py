@@ -45,7 +45,9 @@ class SPLATWRIGHT_OT_write_attributes(bpy.types.Operator):
         splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
         if splats is None or not objects.is_splats(splats):
             raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
-        name, asset, version = splats.name, splats.splatwright.asset, objects.shown_version(splats)
+        name, asset, version = splats.name, splats.splatwright.asset, splats.splatwright.version
+        if not version:
+            raise errors.UserError("refused", f"'{name}' is still being worked on.", "Wait until that is done.")
 
         def fetch(backend: remote.Backend) -> splat_attributes.Columns:
             with tempfile.TemporaryDirectory(prefix="splatwright-") as folder:

@@ -42,6 +42,13 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
     bl_options = {"REGISTER"}
 
     filename_ext = ".ply"
+    filepath: bpy.props.StringProperty(
+        name="File Path",
+        description="The file that is written",
+        maxlen=1024,
+        subtype="FILE_PATH",
+        options={"SKIP_PRESET", "PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
     filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     object: bpy.props.StringProperty(
         name="Splats", description="The splat object; empty: the active one", options={"HIDDEN"}

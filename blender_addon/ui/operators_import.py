@@ -27,9 +27,18 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
     bl_description = "Load Gaussian splats from files; a PLY that holds a mesh is left to Blender's own importer"
     bl_options = {"REGISTER"}
 
+    filepath: bpy.props.StringProperty(
+        name="File Path",
+        description="The file that is read",
+        maxlen=1024,
+        subtype="FILE_PATH",
+        options={"SKIP_PRESET", "PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
     filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
-    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    directory: bpy.props.StringProperty(
+        subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE", "PATH_SUPPORTS_BLEND_RELATIVE"}
+    )
     frame: bpy.props.EnumProperty(
         name="Axes",
         description="Which way the axes of the file's numbers point",

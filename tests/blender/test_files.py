@@ -203,3 +203,59 @@ def test_what_is_known_of_splats_is_said_in_their_data_tab(
     bpy.ops.splatwright.write_attributes()
     assert draw("SPLATWRIGHT_PT_statistics") is None
     assert "splatwright.read_attributes" in draw("SPLATWRIGHT_PT_splats").operators
+
+
+def test_paths_may_be_relative_to_the_blend(connected: ModuleType, files: list[Path], tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.splatwright.import_splats(filepath="//small.ply")
+    made = bpy.context.view_layer.objects.active
+    assert connected.session().assets[made.splatwright.asset].splats == 300
+    bpy.ops.splatwright.import_splats(directory="//", files=[{"name": "large.ply"}])
+    assert bpy.ops.splatwright.export_splats(filepath="//again.ply") == {"FINISHED"}
+    assert (tmp_path / "again.ply").is_file()
+
+
+def test_in_a_window_blender_goes_on_while_splats_are_written_and_packed(
+    connected: ModuleType, room: Room, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bpy
+
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    splats = bpy.context.view_layer.objects.active
+    name, version = splats.name, splats.splatwright.version
+    monkeypatch.setattr(connected, "is_interactive", lambda: True)
+    bpy.ops.splatwright.pack_splats(object=name)
+    assert splats.splatwright.packed is None
+    assert connected.wait_until(lambda: bpy.data.objects[name].splatwright.packed is not None, 30)
+    bpy.ops.splatwright.write_attributes(object=name)
+    assert connected.wait_until(lambda: f"{name} points" in bpy.data.objects, 30)
+    bpy.ops.splatwright.read_attributes(object=f"{name} points")
+    assert connected.wait_until(lambda: bpy.data.objects[name].splatwright.version != version, 30)
+    bpy.context.view_layer.objects.active = bpy.data.objects[name]
+    target = files[0].with_name("again.spz")
+    bpy.ops.splatwright.export_splats(filepath=str(target), object=name)
+    assert connected.wait_until(target.is_file, 30)
+
+
+def test_splats_that_a_job_is_at_work_on_are_not_taken_apart(
+    connected: ModuleType, room: Room, files: list[Path], tmp_path: Path
+) -> None:
+    import bpy
+
+    things, events, messages = room("protocol").things, room("core.events"), room("protocol").messages
+    bpy.ops.splatwright.import_splats(filepath=str(files[0]))
+    splats = bpy.context.view_layer.objects.active
+    bpy.ops.splatwright.write_attributes()
+    points = bpy.context.view_layer.objects.active
+    asset = splats.splatwright.asset
+    state = things.JobState(job="7", name="Small", method="mcmc", status="running", asset=asset)
+    connected.dispatch(events.Heard(messages.JobChanged(job=state), 0.0))
+    with pytest.raises(RuntimeError, match="still being worked on"):
+        bpy.ops.splatwright.read_attributes(object=points.name)
+    with pytest.raises(RuntimeError, match="or still being worked on"):
+        bpy.ops.splatwright.pack_splats()
+    splats.splatwright.version = ""
+    with pytest.raises(RuntimeError, match="still being worked on"):
+        bpy.ops.splatwright.write_attributes(object=splats.name)
