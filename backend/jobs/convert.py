@@ -56,7 +56,7 @@ def convert_files(request: ConvertRequest, job: RunningJob) -> ConvertReport:
     if request.transform is not None:
         content = replace(content, cloud=moved_cloud(content.cloud, request.transform))
     if request.box is not None:
-        content = content.select((np.abs(Box(request.box).positions(content.cloud.means)) <= 1).all(axis=1))
+        content = content.select(np.abs(Box(request.box).positions(content.cloud.means)).max(axis=1, initial=0) <= 1)
     degree = min(content.cloud.sh_degree, 4 if form is None else form.sh_degree)
     degree = degree if request.sh_degree is None else min(degree, request.sh_degree)
     if degree < content.cloud.sh_degree:
