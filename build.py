@@ -31,7 +31,7 @@ if complaint_about(sys.version_info[:2]):
 from collections.abc import Callable  # noqa: E402  after the question whether this Python is new enough
 from pathlib import Path  # noqa: E402
 
-from building import backend_wheel, blender, extension_zips, window  # noqa: E402
+from building import backend_wheel, blender, extension_zips, oracles, window  # noqa: E402
 from building.demo import run as tour  # noqa: E402
 from building.environment import BLENDER_STUBS, install_stubs, pip, prepare  # noqa: E402
 from building.process import BIN, PYTHON, ROOT, Stop, call, child_environment, refuse, run, say  # noqa: E402
@@ -44,6 +44,7 @@ def setup(arguments: list[str]) -> int:
     refuse(arguments)
     prepare("test", "check")
     install_stubs()
+    oracles.install_oracles()
     say(f"Ready. The command line is {BIN / 'splatwright'}; python3 build.py demo shows it at work.")
     return 0
 
@@ -58,6 +59,7 @@ def demo(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Set up, then run the tests; what follows goes to pytest (-k name, -x, a file)."""
     prepare("test")
+    oracles.install_oracles()
     return call([PYTHON, "-m", "pytest", *arguments])
 
 

@@ -116,10 +116,15 @@ def install_stubs() -> None:
             folder = VENV / f"stubs-blender-{version}"
 
             def install_them(pins: Path = pins, folder: Path = folder) -> None:
-                shutil.rmtree(folder, ignore_errors=True)
-                pip("install", "--quiet", "--no-deps", "--target", folder, "--requirement", pins)
+                install_apart(pins, folder)
 
             once(folder.name, [pins], install_them)
+
+
+def install_apart(pins: Path, folder: Path) -> None:
+    """What is pinned there, in a folder of its own and without what it brings along."""
+    shutil.rmtree(folder, ignore_errors=True)
+    pip("install", "--quiet", "--no-deps", "--target", folder, "--requirement", pins)
 
 
 def build_gsplat() -> bool:

@@ -22,7 +22,9 @@ BACKEND_ROOMS = (
 ADDON_ROOMS = {"ui": 0, "tick": 0, "wheels": 0, "host": 1, "link": 2, "core": 3, "protocol": 4}
 
 PROTOCOL_MAY_IMPORT = {"shared_protocol", "numpy", "msgspec"}
-PROTOCOL_CLIENT = "shared_protocol/client.py"  # the one file there that may import zmq
+# One file each there may import what moves bytes, and what makes them fewer.
+PROTOCOL_OWN = {"shared_protocol/client.py": {"zmq"}, "shared_protocol/packing.py": {"zstandard"}}
+STANDARD = sys.stdlib_module_names | {"compression"}  # which Python has from 3.14 on
 DOMAIN = ("store", "methods", "editing", "meshing", "rigging", "training", "captures", "splats", "machine")
 
 # The name of an installed distribution where it is not the name one imports.
@@ -68,8 +70,8 @@ def complaints(path: str, text: str) -> list[str]:
 def _may_import(parts: tuple[str, ...], module: str) -> bool:
     top, *rest = module.split(".")
     if parts[0] == "shared_protocol":
-        own = PROTOCOL_MAY_IMPORT | ({"zmq"} if "/".join(parts) + ".py" == PROTOCOL_CLIENT else set())
-        return top in sys.stdlib_module_names or top in own
+        own = PROTOCOL_MAY_IMPORT | PROTOCOL_OWN.get("/".join(parts) + ".py", set())
+        return top in STANDARD or top in own
     if parts[0] == "backend":
         return _backend_may_import(parts[1:], top, rest)
     return _addon_may_import(parts[1:], top, rest)
@@ -116,6 +118,7 @@ def test_imports_run_one_way(path: Path) -> None:
     [
         ("shared_protocol/codec.py", "def pack():\n    import torch"),
         ("shared_protocol/codec.py", "import zmq"),
+        ("shared_protocol/client.py", "import zstandard"),
         ("shared_protocol/codec.py", "from backend import splats"),
         ("blender_addon/host/objects.py", "import backend.splats"),
         ("blender_addon/link/socket.py", "def load():\n    from torch import Tensor"),
@@ -167,14 +170,14 @@ def test_every_room_of_the_backend_has_its_place() -> None:
 
 def test_whatever_the_backend_imports_is_declared_in_pyproject() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     declared = {re.split(r"[\s<>=!~\[]", line)[0].lower() for line in lines}
     used = {
         module.split(".")[0]
         for path in sources("backend", "shared_protocol")
         for module in imports(path.read_text(encoding="utf-8"), ".".join(path.relative_to(REPOSITORY).parts[:-1]))
     }
-    foreign = used - sys.stdlib_module_names - {"backend", "shared_protocol"}
+    foreign = used - STANDARD - {"backend", "shared_protocol"}
     assert {
         name for name in foreign if DISTRIBUTION_OF.get(name, name.replace("_", "-")).lower() not in declared
     } == set()
