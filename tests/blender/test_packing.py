@@ -63,10 +63,9 @@ def test_packed_splats_follow_their_object_into_another_file(ball: Any, connecte
         (taken,) = wanted.objects
         bpy.context.collection.objects.link(taken)
         assert taken.splatwright.packed.packed_file.size == size
-        if not link:
-            assert bpy.ops.splatwright.locate_asset(object=name) == {"FINISHED"}
-            assert connected.session().assets[taken.splatwright.asset].splats == 300
-            forget(connected, taken.splatwright.asset)
+        assert bpy.ops.splatwright.locate_asset(object=name) == {"FINISHED"}
+        assert connected.session().assets[taken.splatwright.asset].splats == 300
+        forget(connected, taken.splatwright.asset)
 
 
 def test_unpacking_leaves_a_copy_beside_the_file_and_nothing_inside(ball: Any, room: Room, tmp_path: Path) -> None:
