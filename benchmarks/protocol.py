@@ -59,12 +59,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         serve = ("-m", "backend", "serve", "--workspace", str(folder / "workspace"), "--device", "cpu")
-        with _served(folder, serve) as (backend, previews):
+        with served(folder, serve) as (backend, previews):
             rows = _beside_previews(backend, previews, folder, arguments.seconds, arguments.cancels)
             rows.append(_pictures(backend, folder))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as text:
         folder = Path(text)
-        with _served(folder, (str(REPOSITORY / "tests/loopback/fake_serve.py"), text)) as (backend, _):
+        with served(folder, (str(REPOSITORY / "tests/loopback/fake_serve.py"), text)) as (backend, _):
             rows += _files(backend, folder, int(arguments.gigabytes * 1e9), arguments.repeats)
     files = "memory" if arguments.folder == MEMORY else "disk"
     settings = {"gigabytes": arguments.gigabytes, "splats": SPLATS, "files": files, "repeats": arguments.repeats}
@@ -90,7 +90,7 @@ class Previews:
 
 
 @contextmanager
-def _served(folder: Path, command: Sequence[str]) -> Iterator[tuple[Backend, Previews]]:
+def served(folder: Path, command: Sequence[str]) -> Iterator[tuple[Backend, Previews]]:
     """A backend in a process of its own, and what it shows."""
     file, previews = folder / CONNECTION_FILE, Previews()
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), HOME_VARIABLE: str(folder)}
