@@ -272,7 +272,7 @@ def extract_mesh(tour: Tour, splats: Any, look: Any) -> None:
 def finish(tour: Tour, splats: Any) -> None:
     with tour.step("saving"):
         choose(splats)
-        bpy.ops.splatwright.export_splats(filepath=str(tour.folder / "splats.ply"))
+        bpy.ops.splatwright.export_splats(filepath=str(tour.folder / "splats.ply"), as_placed=False)  # as the capture
         bpy.ops.wm.save_as_mainfile(filepath=str(tour.folder / "scene.blend"))
 
 

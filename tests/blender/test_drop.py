@@ -76,3 +76,21 @@ def test_the_drop_is_taken_by_a_viewport_in_object_mode(extension: Any, empty_fi
     with viewport():
         assert handler.poll_drop(bpy.context)
     assert not handler.poll_drop(bpy.context)
+
+
+def test_a_backend_on_another_machine_sends_one_file_and_takes_one(
+    connected: ModuleType, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(connected.link().backend), "is_local", property(lambda _: False))
+    assert bpy.ops.splatwright.import_splats(filepath=str(files / "one.ply")) == {"FINISHED"}
+    assert bpy.ops.splatwright.export_splats(filepath=str(files / "far.sog")) == {"FINISHED"}
+    assert (files / "far.sog").read_bytes()[:2] == b"PK"
+    with pytest.raises(RuntimeError, match=r"'far\.meta\.json' has further files beside it"):
+        bpy.ops.splatwright.export_splats(filepath=str(files / "far.meta.json"))
+    (files / "meta.json").write_text("{}")
+    with pytest.raises(RuntimeError, match=r"'meta\.json' has further files beside it"):
+        bpy.ops.splatwright.import_splats(filepath=str(files / "meta.json"))
+    bpy.ops.splatwright.write_attributes()
+    before = connected.session().assets
+    bpy.ops.splatwright.read_attributes()
+    assert connected.session().assets.keys() == before.keys(), "a version, and not another asset"
