@@ -17,6 +17,7 @@ from typing import Literal, cast
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from . import packing
 from .codec import Buffer, UnreadableError, client_codec
 from .connection import PLAIN_USER, Target, connection_file, local_target, remote_target
 from .errors import ErrorKind, UserError
@@ -32,6 +33,7 @@ from .messages import (
     GrantFrames,
     Hello,
     JoinBulk,
+    PackedPicture,
     Preview,
     UploadChunk,
     WantChunk,
@@ -260,7 +262,7 @@ class Link:
             return
         if not isinstance(message, Failed):
             with contextlib.suppress(InvalidStateError):  # cancelled meanwhile
-                future.set_result(message)
+                future.set_result(_unpacked(message))
         elif message.kind == "mistake":
             _fail(future, BackendMistake(message.message))
         else:
@@ -274,6 +276,15 @@ class Link:
             return self._codec.unpack(frames)
         except UnreadableError as error:
             raise _LostError(f"The backend said something that this version does not understand: {error}") from error
+
+
+def _unpacked(message: BackendToAddon) -> BackendToAddon:
+    if not isinstance(message, PackedPicture):
+        return message
+    try:
+        return packing.unpacked(message)
+    except ValueError as error:
+        raise _LostError(f"The backend said something that this version does not understand: {error}") from error
 
 
 def _fail(future: Future[BackendToAddon], error: Exception) -> None:

@@ -28,6 +28,7 @@ from .replies import (
     JobProgress,
     Joined,
     MeshData,
+    PackedPicture,
     PhotoData,
     Picture,
     Preview,
@@ -120,7 +121,7 @@ Request = (
     | CloseDownload
 )
 Event = JobChanged | JobProgress | JobNote | AssetChanged | AssetRemoved
-Frame = Splats | Preview | Picture | MeshData | PhotoData
+Frame = Splats | Preview | Picture | PackedPicture | MeshData | PhotoData
 Answer = (
     Failed
     | Done

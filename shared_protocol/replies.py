@@ -21,6 +21,7 @@ from .things import (
     Message,
     MethodInfo,
     Name,
+    Part,
     Sha256,
     Suffix,
     VersionInfo,
@@ -160,6 +161,24 @@ class Picture(Message, frozen=True):
     spread: Array | None = None  # [H, W] float32, standard deviation of that distance
     step: int = 0  # of the running job that was drawn; 0 = none
     seconds: float = 0.0  # that the rasterizer took
+
+
+class PackedArray(Part, frozen=True):
+    """An array of `dtype` and `shape`, as `packing.py` makes it smaller."""
+
+    dtype: str
+    shape: tuple[Count, ...]
+    data: Array  # uint8 [bytes]
+
+
+class PackedPicture(Message, frozen=True):
+    """A `Picture` that was asked for with `compress`."""
+
+    color: PackedArray
+    depth: PackedArray | None = None
+    spread: PackedArray | None = None
+    step: int = 0
+    seconds: float = 0.0
 
 
 class MeshData(Message, frozen=True):

@@ -233,6 +233,7 @@ class Render(Message, frozen=True):
     surface_vertices: Array | None = None  # [V, 3] float32, world: opaque triangles from which the backend makes
     surface_faces: Array | None = None  # [F, 3] int32   such a depth itself; the nearer of both counts
     stream: Name = ""  # of several requests with one stream only the newest is answered by a picture
+    compress: bool = False  # the picture comes packed: worth it on a slow way only
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.time):

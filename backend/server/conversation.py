@@ -124,7 +124,7 @@ class Conversation:
         self._version = machine.splatwright_version()
         self._codec = backend_codec()
         self._sessions = SessionBook()
-        self._frames = Frames(desk, post, self._say, self._send_waiting)
+        self._frames = Frames(desk, post, self._say, self._send_waiting, threads.chunks.ask)
         self._transfers = Transfers(desk)
         self._answers = Answers(desk, folders, self._transfers.incoming)
         threads.chunks.ask(self._transfers.remove_forgotten, lambda _: None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backend.server.seam import Desk
 from backend.server.sessions import Session, Watch
@@ -14,12 +14,14 @@ from shared_protocol.messages import (
     Failed,
     Frame,
     JobChanged,
+    PackedPicture,
     Picture,
     Preview,
     Render,
     Superseded,
     WatchJob,
 )
+from shared_protocol.packing import packed
 from shared_protocol.things import ENDED, Message
 
 _MOST_DRAWING = 64  # pictures that a client may wait for
@@ -37,9 +39,13 @@ class Frames:
         post: Callable[[Callable[[], None]], None],
         say: Callable[[Session, int, Message], None],
         changed: Callable[[Session], None],
+        aside: Callable[[Callable[[], Any], Callable[[Any], None]], None],
     ) -> None:
-        """post: makes a call on the loop. changed: told that a frame waits for the session's credit."""
-        self._desk, self._post, self._say, self._changed = desk, post, say, changed
+        """post: makes a call on the loop. changed: told that a frame waits for the session's credit.
+
+        aside: makes a call on another thread, and hands what came of it back on the loop: for what takes long.
+        """
+        self._desk, self._post, self._say, self._changed, self._aside = desk, post, say, changed, aside
 
     def render(self, session: Session, id: int, request: Render) -> None:
         stream = f"stream {request.stream}" if request.stream else f"once {id}"
@@ -52,7 +58,8 @@ class Frames:
             self._say(session, id, future)
             return
         session.drawing[stream] = (id, future)
-        future.add_done_callback(lambda done: self._post(lambda: self._drawn(session, stream, id, done)))
+        drawn = self._pack if request.compress else self._drawn
+        future.add_done_callback(lambda done: self._post(lambda: drawn(session, stream, id, _outcome(done))))
 
     def put(self, session: Session, stream: str, id: int, frame: Frame) -> None:
         """Lets the frame wait for credit, in the place of an older one of its stream."""
@@ -86,11 +93,17 @@ class Frames:
                     lambda done, job=job, watch=watch: self._post(lambda: self._taken(session, job, watch, done))
                 )
 
-    def _drawn(self, session: Session, stream: str, id: int, done: Future[Picture]) -> None:
+    def _pack(self, session: Session, stream: str, id: int, outcome: Picture | Failed) -> None:
+        """It counts as being drawn until it is packed, so that a newer request still overtakes it."""
+        if isinstance(outcome, Failed):
+            self._drawn(session, stream, id, outcome)
+        else:
+            self._aside(lambda: packed(outcome), lambda smaller: self._drawn(session, stream, id, smaller))
+
+    def _drawn(self, session: Session, stream: str, id: int, outcome: Picture | PackedPicture | Failed) -> None:
         if session.drawing.get(stream, (None, None))[0] != id:
             return  # it was overtaken, and its request has been answered
         del session.drawing[stream]
-        outcome = _outcome(done)
         if isinstance(outcome, Failed):
             self._say(session, id, outcome)
         else:

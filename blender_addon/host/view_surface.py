@@ -59,13 +59,16 @@ def source_of(space: bpy.types.SpaceView3D, region_3d: Any, engine: str, mode: s
     return "none" if space.overlay.show_overlays else "depth"
 
 
-def take(source: Source, hiders: Hiders, number: int, camera: things.ViewCamera) -> Surface:
+def take(
+    source: Source, hiders: Hiders, number: int, camera: things.ViewCamera, *, may_be_fine: bool = True
+) -> Surface:
     """While the view is drawn by this camera; the active framebuffer is the view's.
 
-    Of views that are not too large, meshes are looked at in four places of each pixel, so that their edges are smooth.
+    may_be_fine: of views that are not too large, meshes are looked at in four places of each pixel, so that their edges
+    are smooth; four times as much is sent then.
     """
     if source == "meshes":
-        is_fine = camera.width * camera.height <= _FINE_PIXELS
+        is_fine = may_be_fine and camera.width * camera.height <= _FINE_PIXELS
         return Surface(camera, number, mesh_depth.distances(hiders, camera, is_fine=is_fine))
     framebuffer: Any = gpu.state.active_framebuffer_get
     width, height = camera.width, camera.height

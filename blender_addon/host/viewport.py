@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from ..core import events, overlay
-from ..protocol import errors, messages, things
+from ..protocol import errors, messages, packing, things
 from . import (
     bindings,
     current,
@@ -132,6 +132,7 @@ def _ask(link: Any, key: int, eye: eyes.Eye, ask: overlay.Ask) -> None:
         depth=surface is None or eye.has_overlays,
         surface_depth=None if surface is None else surface.depth,
         stream=eye.stream,
+        compress=not current.session().is_local and packing.is_available(),
     )
     try:
         future = link.ask(request)

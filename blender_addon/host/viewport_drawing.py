@@ -111,7 +111,9 @@ def _take_surface(eye: eyes.Eye) -> None:
     if not is_there or (wish.camera, wish.hiders) != (eye.camera, eye.hiders_number):
         return
     try:
-        eye.surface = view_surface.take(eye.source, eye.hiders, eye.hiders_number, eye.camera)
+        eye.surface = view_surface.take(
+            eye.source, eye.hiders, eye.hiders_number, eye.camera, may_be_fine=current.session().is_local
+        )
     except Exception:  # splats are drawn as in a moving view, then
         log.exception("The depth of the view cannot be read")
         eye.has_no_surface, eye.source = True, "none"

@@ -134,3 +134,45 @@ def test_a_tick_with_nothing_to_do_asks_nothing_of_blender_or_the_backend(
     for _ in range(50):
         room("host.viewport").advance()
     assert asked == []
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_backend_elsewhere_is_asked_to_send_less(
+    ball: Any,
+    eye: Any,
+    run: Callable[..., bool],
+    room: Room,
+    connected: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    is_local: bool,
+) -> None:
+    session, link, asked = connected.session(), connected.link(), list[Any]()
+    there = {name: getattr(session, name) for name in session.__struct_fields__} | {"is_local": is_local}
+    monkeypatch.setattr(connected, "_session", type(session)(**there))
+    monkeypatch.setattr(link, "ask", lambda message: asked.append(message) or type(link).ask(link, message))
+    assert run(lambda: eye.picture is not None and eye.view.shown.scale == 1)
+    renders = [message for message in asked if isinstance(message, room("protocol").messages.Render)]
+    assert renders and {message.compress for message in renders} == {not is_local}
+    assert eye.picture.color.shape == (120, 160, 4) and eye.picture.color[..., 3].max() > 200
+
+
+def test_two_viewports_with_filters_of_their_own(
+    ball: Any, eye: Any, run: Callable[..., bool], room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eyes = room("host.eyes")
+    areas = bpy.context.window.screen.areas
+    other = next(area for area in areas if area.type not in ("VIEW_3D", "TOPBAR", "STATUSBAR"))
+    other.type = "VIEW_3D"
+    regions = {space.as_pointer(): region for _, space, region in eyes.regions()}
+    assert len(regions) == 2
+    space = other.spaces.active
+    second = eyes.by_region[regions[space.as_pointer()].as_pointer()] = eyes.Eye()
+    look_from(room, second, 4.0)
+    eyes.mark_stale()
+    views = (eye, second)
+    assert run(lambda: all(v.view.shown is not None and v.view.shown.scale == 1 for v in views))
+    assert eye.stream != second.stream
+    assert all(v.picture.made_for == v.camera for v in views) and second.picture.distance < eye.picture.distance
+    space.show_object_viewport_mesh = False
+    eyes.mark_stale()
+    assert run(lambda: second.picture is None) and eye.picture is not None

@@ -7,11 +7,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from shared_protocol.errors import UserError
-from shared_protocol.messages import PROTOCOL_VERSION, Alive, Beat, Event, JobChanged, JobProgress, Preview, Render
+from shared_protocol.messages import (
+    PROTOCOL_VERSION,
+    Alive,
+    Beat,
+    Event,
+    JobChanged,
+    JobProgress,
+    Picture,
+    Preview,
+    Render,
+)
 from shared_protocol.remote import Backend, BackendMistake
 from shared_protocol.things import IDENTITY, SceneObject, ViewCamera
 
@@ -111,6 +122,14 @@ def test_pictures_come_back_with_depth(backend: Backend, capture: Path) -> None:
         assert picture.depth is not None and picture.depth.shape == (48, 64)
 
 
+def test_a_packed_picture_is_the_same_to_whoever_asked(backend: Backend, capture: Path) -> None:
+    backend.train(capture, steps=1).wait(10)
+    request = Render(objects=(SceneObject(asset="asset-1"),), camera=view(), stream="view")
+    plain, small = backend.render(request), backend.render(msgspec.structs.replace(request, compress=True))
+    assert plain is not None and small is not None and isinstance(small, Picture)
+    assert np.array_equal(plain.color, small.color) and np.array_equal(plain.depth, small.depth)
+
+
 def test_a_surface_depth_arrives_whole_although_it_is_larger_than_a_frame(
     serving, backend: Backend, capture: Path
 ) -> None:
@@ -124,9 +143,13 @@ def test_an_unknown_asset_cannot_be_drawn(backend: Backend) -> None:
         backend.render(Render(objects=(SceneObject(asset="ghost"),), camera=view()))
 
 
-def test_of_a_stream_only_the_newest_picture_is_drawn_and_every_request_is_answered(serving, backend: Backend) -> None:
+@pytest.mark.parametrize("compress", [False, True])
+def test_of_a_stream_only_the_newest_picture_is_drawn_and_every_request_is_answered(
+    serving, backend: Backend, compress: bool
+) -> None:
     serving.desk.held = threading.Event()
-    futures = [backend.ask(Render(objects=(), camera=view(8 + n), stream="viewport")) for n in range(10)]
+    asked = [Render(objects=(), camera=view(8 + n), stream="viewport", compress=compress) for n in range(10)]
+    futures = [backend.ask(request) for request in asked]
     for future in futures[:-1]:
         assert type(future.result(10)).__name__ == "Superseded"
     serving.desk.held.set()
