@@ -21,7 +21,7 @@ import numpy.typing as npt
 from . import cameras, render_nodes
 from .changed_settings import Setting, changed
 
-_NOTHING = 1e9  # what is farther is no surface: Blender says 1e10 or 65504e5
+_NOTHING = 1e9  # what is farther is no surface: Blender says 1e10
 _FILE = "depth_"
 _FRAME = re.compile(r"-?\d+$")
 
@@ -113,7 +113,7 @@ def _settings(scene: Any, folder: Path) -> list[Setting]:
         (render, "use_sequencer", False),
         (render, "use_multiview", False),
         (render, "filter_size", 0.0),
-        (scene.camera.data.dof, "use_dof", False),
+        *[(item.data.dof, "use_dof", False) for item in scene.objects if item.type == "CAMERA"],
         *[(layer, "use_pass_z", True) for layer in scene.view_layers],
         (scene.eevee, "taa_render_samples", 1),
     ]

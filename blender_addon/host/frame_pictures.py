@@ -81,8 +81,9 @@ def pictures_of_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) ->
     border = cameras.frame_of_scene(scene, within_border=True)
     rendered = depth_pass.of_frame(scene.frame_current)
     if rendered is not None:
-        surface = _cut(rendered, border)
-        return _placed(scene, _ask(link, msgspec.structs.replace(request, surface_depth=surface)))
+        surface = np.ascontiguousarray(_cut(rendered, border))
+        placed = _placed(scene, _ask(link, msgspec.structs.replace(request, surface_depth=surface)))
+        return _in_front(scene, placed)
     if render_nodes.depth_source(scene) == "Z_PASS":
         return _sliced(scene, link, request)
     return _placed(scene, _ask(link, msgspec.structs.replace(request, **_surface(depsgraph))))
@@ -139,11 +140,20 @@ def _all_of(scene: bpy.types.Scene, color: Array) -> FramePictures:
     height, width = color.shape[:2]
     nothing = np.zeros((height, width), np.float32)
     depth = render_images.depth_values(nothing, nothing) if render_nodes.writes_passes(scene) else None
+    return _in_front(scene, FramePictures(color, depth))
+
+
+def _in_front(scene: bpy.types.Scene, pictures: FramePictures) -> FramePictures:
+    """The same for nodes that look at slices: all of it lies in the first one, and that before whatever is seen."""
     if render_nodes.depth_source(scene) != "Z_PASS":
-        return FramePictures(color, depth)
-    behind = tuple(np.zeros_like(color) for _ in range(render_images.SLICES - 1))
-    # All slices begin and end before whatever is seen.
-    return FramePictures(color, depth, (color, *behind), depth_slices.range_image(nothing - 1, nothing + 1e-6))
+        return pictures
+    behind = tuple(np.zeros_like(pictures.color) for _ in range(render_images.SLICES - 1))
+    nothing = np.zeros(pictures.color.shape[:2], np.float32)
+    return msgspec.structs.replace(
+        pictures,
+        slices=(pictures.color, *behind),
+        slice_range=depth_slices.range_image(nothing - 1, nothing + 1e-6),
+    )
 
 
 def _within_frame(scene: bpy.types.Scene, values: Array, outside: Any = 0.0) -> Array:

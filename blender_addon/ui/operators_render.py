@@ -114,11 +114,7 @@ class SPLATWRIGHT_OT_render(bpy.types.Operator):
         render_nodes.set_up(scene)
         if render_nodes.trouble(scene):
             render_nodes.follow_choices(scene)
-        needed = self.depth_first == "ALWAYS" or (
-            self.depth_first == "AUTO"
-            and render_nodes.depth_source(scene) == "MESHES"
-            and not_meshes.may_hide_splats(scene)
-        )
+        needed = self.depth_first == "ALWAYS" or (self.depth_first == "AUTO" and not_meshes.may_hide_splats(scene))
         picture = _Picture(self.animation, self.write_still)
         if not needed:
             picture.render()

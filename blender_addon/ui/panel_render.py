@@ -46,7 +46,9 @@ def said_of_depth(scene: bpy.types.Scene) -> str:
     others = " and ".join(kind for kind in found if kind in not_meshes.WITHOUT_DEPTH)
     sentences: list[str] = []
     if hiding and scene.splatwright.render.depth == "Z_PASS":  # type: ignore[attr-defined]
-        sentences.append(f"The scene's {hiding} hide splats in 16 slices. Exact: Meshes, and the buttons above.")
+        sentences.append(
+            f"The scene's {hiding} hide splats in 16 slices in F12, and exactly when the buttons above render."
+        )
     elif hiding:
         sentences.append(f"The scene's {hiding} hide splats when the buttons above render. For F12, choose Z Pass.")
     if others:

@@ -106,6 +106,8 @@ def test_the_slices_let_hair_hide_splats_in_f12(ball: Any, strands: Any, room: R
     quality, before = splat_scene.decibels(sliced, exact), splat_scene.decibels(through, exact)
     print(f"slices {quality:.1f} dB, meshes alone {before:.1f} dB, against the depth rendered first")
     assert quality > 30 and quality > before + 8
+    again = rendered_by_us(tmp_path / "exact again.png")
+    assert splat_scene.decibels(again, exact) > 60, "our button is exact whatever the nodes look at"
     strands.hide_render = True
     exact = rendered_by_us(tmp_path / "free.png", depth_first="NEVER")
     scene.splatwright.render.depth = "MESHES"
