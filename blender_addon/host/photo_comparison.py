@@ -41,7 +41,7 @@ vec3 shown_at(ivec2 at) {
 void main() {
   bool is_wipe = settings.y < 0.5;
   float beyond = (corner.x - settings.x) / max(fwidth(corner.x), 1e-9);  // pixels from the split
-  if (is_wipe && beyond > LINE) {
+  if (is_wipe && (settings.x <= 0.0 || beyond > LINE)) {
     discard;
   }
   ivec2 size = textureSize(photo, 0);
@@ -185,11 +185,13 @@ def _is_newest(comparison: Comparison) -> bool:
     version = objects.shown_version(splats)
     if version in ("", comparison.version):  # a training's own splats change with every step
         return True
-    link = current.link()
-    if link is None or comparison.is_asking:
-        return False
-    comparison.is_asking = True
+    if not comparison.is_asking and current.link() is not None:
+        comparison.is_asking = True
+        current.post(lambda: _ask_for_splats(comparison, version))
+    return False
 
+
+def _ask_for_splats(comparison: Comparison, version: str) -> None:
     def answered(answer: Any) -> None:
         comparison.is_asking = False
         if isinstance(answer, messages.Picture):
@@ -199,8 +201,16 @@ def _is_newest(comparison: Comparison) -> bool:
         elif not isinstance(answer, errors.UserError):
             current.tell(answer)
 
-    current.when_done(link.ask(request_of(comparison.asset, version, comparison.photo)), answered)
-    return False
+    link = current.link()
+    if link is None:
+        comparison.is_asking = False
+        return
+    try:
+        future = link.ask(request_of(comparison.asset, version, comparison.photo))
+    except errors.UserError as error:  # the connection ended in this moment
+        answered(error)
+        return
+    current.when_done(future, answered)
 
 
 def _texture(color: np.ndarray) -> gpu.types.GPUTexture:

@@ -173,6 +173,7 @@ def test_the_photo_is_wiped_over_the_view_pixel_by_pixel(comparison: Any, room: 
     assert np.abs(half[:, : middle - 2] - photo[:, : middle - 2]).max() < 1.5 / 255
     assert (half[:, middle + 3 :] == (0, 0, 1, 1)).all()
     assert (half[:, middle, :3] == 1).all(), "a line where they meet"
+    assert (drawn(comparison, room, mode="WIPE", split=0.0) == (0, 0, 1, 1)).all(), "and none at the rim"
 
 
 def test_the_difference_is_that_of_photo_and_splats(comparison: Any, room: Room) -> None:
@@ -189,6 +190,25 @@ def test_the_difference_is_that_of_photo_and_splats(comparison: Any, room: Room)
     masked.color[:, :10, 3] = 0
     comparison.photo, comparison.photo_texture = masked, None
     assert (drawn(comparison, room, mode="DIFFERENCE", gain=6.0)[:, :9, :3] == 0).all()
+
+
+def test_the_difference_follows_the_version_that_is_shown(
+    comparison: Any, measured: Any, room: Room, connected: ModuleType
+) -> None:
+    photo_comparison, before = room("host.photo_comparison"), comparison.splats
+    assert photo_comparison._is_newest(comparison)
+    box = bpy.data.objects.new("Box", None)  # nothing of the splats is in it
+    box.location = (50, 50, 50)
+    bpy.context.scene.collection.objects.link(box)
+    bpy.context.view_layer.update()
+    bpy.context.view_layer.objects.active = measured
+    trained = measured.splatwright.version
+    bpy.ops.splatwright.run_method(method="crop", box="Box", settings='{"keep": "outside"}')
+    assert measured.splatwright.version != trained
+    assert not photo_comparison._is_newest(comparison), "nothing is drawn that is not so any more"
+    assert connected.wait_until(lambda: photo_comparison._is_newest(comparison), 20)
+    assert comparison.version == measured.splatwright.version and comparison.splats is not before
+    assert (comparison.splats == before).all() and comparison.splats_texture is None
 
 
 def test_the_wipe_is_set_by_scripts_and_drawn_by_the_panel(
