@@ -33,10 +33,10 @@ class ApplyPoseSettings(msgspec.Struct, frozen=True, kw_only=True):
 @method(label="Apply pose as rest", help="Splats stay where the posed mesh has taken them, bound to it as it is now.")
 def run(config: ApplyPoseSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
     binding = inputs.wanted_binding()
-    job.progress(0, 1)
+    job.progress(1, 2)
     cloud, binding = bake_pose(inputs.cloud, binding, inputs.mesh.vertices, split_beyond=config.split_beyond)
     parts = len(cloud) - len(inputs.cloud)
     if parts:
         job.note(f"The pose stretches splats so far that {parts:,} were added to keep its shape.")
-    job.progress(1, 1)
+    job.progress(2, 2)
     return RiggingResult(cloud, binding)

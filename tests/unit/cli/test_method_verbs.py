@@ -114,6 +114,20 @@ def test_what_cannot_work_is_said_and_writes_nothing(
     assert not list(tmp_path.glob("out*"))
 
 
+def test_splats_follow_the_triangles_that_were_made_of_them(ball: Path, tmp_path: Path) -> None:
+    rest, moved, out = tmp_path / "soup.ply", tmp_path / "moved.ply", tmp_path / "out.ply"
+    assert run(["mesh", str(ball), "-o", str(rest), "--method", "pseudo_mesh"]) == 0
+    mesh = read_mesh(rest)
+    assert len(mesh.faces) == len(CLOUD)
+    vertices = mesh.vertices.copy()
+    vertices[mesh.faces[:100].ravel()] += np.float32(2)
+    write_mesh(moved, TriangleMesh(vertices, mesh.faces))
+    words = ["bind", str(ball), str(rest), "--pose", str(moved), "-o", str(out), "--set", "driver=per_face"]
+    assert run(words) == 0
+    away = np.linalg.norm(read_cloud(out).means - CLOUD.means, axis=1)
+    assert np.allclose(away[:100], 2 * np.sqrt(3), atol=1e-4) and away[100:].max() < 1e-4
+
+
 def test_methods_lists_a_method_without_settings(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
