@@ -219,6 +219,29 @@ def test_a_binding_stored_before_there_was_a_choice_goes_by_face() -> None:
         Binding.from_arrays(stored | {"driver": np.array([7], np.int32)})
 
 
+@every_driver
+def test_a_mesh_with_every_flaw_still_carries_its_splats(driver: Driver) -> None:
+    """Edges of three faces, doubled and turned faces, faces of no area, a huge one, and vertices of no face."""
+    mesh = icosphere()
+    count = len(mesh.vertices)
+    more = np.array([[0, 0, 0], [900, 0, -1e4], [-900, 1e4, -1e4], [0, -1e4, -1e4], [7, 7, 7]], np.float32)
+    a, b, _ = mesh.faces[0]
+    faces = [[a, b, count], mesh.faces[1], mesh.faces[2][::-1], [a, a, b], [a, a, a], [count + 1, count + 2, count + 3]]
+    flawed = TriangleMesh(
+        np.concatenate([mesh.vertices, more]), np.concatenate([mesh.faces, np.array(faces)]).astype(np.int32)
+    )
+    rest = bound(cloud_of(), flawed, driver=driver)
+    assert (rest.binding.faces != UNBOUND).all()
+    turned = rest.posed((flawed.vertices @ TURN.T + SHIFT).astype(np.float32)).bake()
+    # The huge triangle holds numbers of 10^4, in single precision.
+    assert np.abs(turned.means - (rest.cloud.means @ TURN.T + SHIFT)).max() < 1e-3
+    for broken in (np.nan, np.inf, 3e38):
+        vertices = flawed.vertices.copy()
+        vertices[mesh.faces[5]] = broken
+        assert rest.posed(vertices).bake().finite().all()
+        assert np.isfinite(picture(rest.posed(vertices))).all()
+
+
 @pytest.mark.parametrize("fault", ["numbers", "area", "far", "none"])
 def test_a_mesh_that_nothing_can_hang_on_is_refused(fault: str) -> None:
     mesh = icosphere()
