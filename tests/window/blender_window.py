@@ -209,21 +209,20 @@ class BlenderWindow:
     def settle(self) -> None:
         """Until every viewport shows the newest picture of what it looks at, at full resolution."""
         time.sleep(0.5)  # a movement is noticed by the next tick
-        self.wait(f"{_SETTLED}(__import__('importlib').import_module('{NAME}.host.viewport')._eyes.values())")
+        self.wait(f"{_SETTLED}({EYES})")
         time.sleep(0.3)
 
     def wait_until_shown(self) -> None:
         """Until the largest viewport shows some picture of splats."""
-        eyes = f"__import__('importlib').import_module('{NAME}.host.viewport')._eyes.values()"
-        self.wait(f"any(eye.picture is not None for eye in {eyes})")
+        self.wait(f"any(eye.picture is not None or eye.exact_picture is not None for eye in {EYES})")
         time.sleep(0.3)
 
     def view(self, name: str, area: int = 0) -> np.ndarray:
         """What the largest viewport shows once it has settled, without the sidebar: uint8 [H, W, 3]."""
         self.settle()
-        return cut(self.look(name), *self._free(area))
+        return cut(self.look(name), *self.free(area))
 
-    def _free(self, area: int) -> tuple[float, float, float, float]:
+    def free(self, area: int = 0) -> tuple[float, float, float, float]:
         """left, bottom, right, top of the part of a viewport that no other region covers."""
         x, y, width, height = self.region("WINDOW", area)
         tools, sidebar = self.region("TOOLS", area), self.region("UI", area)
@@ -273,6 +272,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
     return found
 
 
+EYES = f"__import__('importlib').import_module('{NAME}.host.eyes').by_region.values()"
 _SESSION = f"__import__('importlib').import_module('{NAME}.host.current').session()"
 _REGION = """
 areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
@@ -300,9 +300,10 @@ for region in next(a for a in bpy.context.window_manager.windows[0].screen.areas
         region.tag_redraw()
 """
 _SETTLED = """(lambda eyes: all(
-    eye.view.asked is None
-    and (eye.view.wish is None or (eye.view.shown is not None and eye.view.shown.wish == eye.view.wish
-                                   and eye.view.shown.scale == 1))
+    eye.view.asked is None and (eye.view.wish is None or any(
+        ask is not None and ask.wish == eye.view.wish and ask.scale == 1
+        for ask in (eye.view.exact, eye.view.shown if eye.source == "none" or eye.has_no_surface else None)
+    ))
     for eye in eyes))"""
 _FRAME = """
 from bpy_extras.view3d_utils import location_3d_to_region_2d
