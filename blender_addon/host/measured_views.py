@@ -25,6 +25,10 @@ def _chosen(_self: Any, _context: Any) -> None:
         bpy.ops.splatwright.fly_to_view("INVOKE_DEFAULT", view=view.path)
 
 
+def _redrawn(_self: Any, _context: Any) -> None:
+    current.redraw()
+
+
 class SPLATWRIGHT_PG_view(bpy.types.PropertyGroup):
     """name: as it reads in the list; Blender's lists are searched by it."""
 
@@ -49,7 +53,7 @@ class SPLATWRIGHT_PG_views(bpy.types.PropertyGroup):
             ("OFF", "Off", "Only the view", "NONE", 2),
         ],
         default="WIPE",
-        update=lambda _self, _context: current.redraw(),
+        update=_redrawn,
     )
     split: bpy.props.FloatProperty(
         name="Split",
@@ -58,7 +62,7 @@ class SPLATWRIGHT_PG_views(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         subtype="FACTOR",
-        update=lambda _self, _context: current.redraw(),
+        update=_redrawn,
     )
     gain: bpy.props.FloatProperty(
         name="Gain",
@@ -66,7 +70,7 @@ class SPLATWRIGHT_PG_views(bpy.types.PropertyGroup):
         default=4.0,
         min=1.0,
         max=32.0,
-        update=lambda _self, _context: current.redraw(),
+        update=_redrawn,
     )
 
 

@@ -212,13 +212,15 @@ def test_the_difference_follows_the_version_that_is_shown(
 
 
 def test_the_wipe_is_set_by_scripts_and_drawn_by_the_panel(
-    comparison: Any, room: Room, draw: Callable[..., Any]
+    comparison: Any, room: Room, draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    redrawn: list[str] = []
+    monkeypatch.setattr(room("host.current"), "redraw", lambda: redrawn.append("views"))
     chosen = room("host.measured_views").chosen()
     chosen.mode = "DIFFERENCE"
     assert "gain" in draw("SPLATWRIGHT_PT_views").properties
     assert bpy.ops.splatwright.wipe_photo(split=0.25) == {"FINISHED"}
-    assert (chosen.mode, chosen.split) == ("WIPE", 0.25)
+    assert (chosen.mode, chosen.split) == ("WIPE", 0.25) and len(redrawn) == 3
     panel = draw("SPLATWRIGHT_PT_views")
     assert "split" in panel.properties and "splatwright.leave_view" in panel.operators
 
