@@ -108,6 +108,8 @@ def write(path: Path, content: SplatContent) -> None:
 
 def _table(path: Path, header: Header, element: Element, names: tuple[str, ...], kind: str) -> np.ndarray:
     """The named columns of an element, all of one type, side by side [n, len(names)]."""
+    if not names:  # gsplat writes the element for SH even where there are none
+        return np.empty((element.count, 0), np.uint8)
     offset = header.offset(element.name)
     if offset is None or any(element.properties.get(name) != kind for name in names):
         raise damaged(path, f"its element '{element.name}' is not what a compressed PLY has there")

@@ -23,13 +23,17 @@ def made_cloud(n: int, degree: int, seed: int = 0) -> SplatCloud:
 
 
 def worst_errors(read: SplatCloud, truth: SplatCloud) -> dict[str, float]:
-    """The largest difference of each attribute, in the unit that formats quantise it in; rotations in degrees."""
+    """The largest difference of each attribute, in the unit that formats quantise it in; rotations in degrees.
+
+    A splat looks the same when it is turned half around one of its own axes, as some programs do.
+    """
     opacity = [1 / (1 + np.exp(-cloud.opacity_logits.astype(np.float64))) for cloud in (read, truth)]
-    unit = [
-        cloud.quats / np.linalg.norm(cloud.quats.astype(np.float64), axis=1, keepdims=True) for cloud in (read, truth)
-    ]
+    quats = [cloud.quats.astype(np.float64) for cloud in (read, truth)]
+    ours, true = (quat / np.linalg.norm(quat, axis=1, keepdims=True) for quat in quats)
+    w, x, y, z = true.T
+    alike = [true, np.stack([-x, w, z, -y], 1), np.stack([-y, -z, w, x], 1), np.stack([-z, y, -x, w], 1)]
     # The chord and not the cosine, whose arc loses half of the digits near 0.
-    chord = np.minimum(np.linalg.norm(unit[0] - unit[1], axis=1), np.linalg.norm(unit[0] + unit[1], axis=1))
+    chord = np.min([np.linalg.norm(ours - sign * quat, axis=1) for quat in alike for sign in (1, -1)], axis=0)
     return {
         "means": float(np.abs(read.means - truth.means).max()),
         "log_scales": float(np.abs(read.log_scales - truth.log_scales).max()),

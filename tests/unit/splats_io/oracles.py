@@ -1,12 +1,10 @@
 """Independent programs that our readers and writers are compared with; a test of one that is not here is skipped.
 
-`$SPLATWRIGHT_ORACLES` is a folder in which `npm install @playcanvas/splat-transform@2.7.1` was run; by default it is
-`.oracles` in the repository.
+`python3 build.py test` installs it (building/oracles.py); test_conformance.py has more of them.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,16 +13,14 @@ import numpy as np
 import pytest
 
 from backend.splats.cloud import SplatCloud
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-FOLDER = Path(os.environ.get("SPLATWRIGHT_ORACLES", REPOSITORY / ".oracles"))
+from building.oracles import FOLDER
 
 
 def splat_transform(*arguments: Path | str) -> None:
     """Runs PlayCanvas's converter, or skips the test."""
     program = FOLDER / "node_modules" / ".bin" / "splat-transform"
     if not program.exists() or shutil.which("node") is None:
-        pytest.skip(f"@playcanvas/splat-transform is not in {FOLDER} (set SPLATWRIGHT_ORACLES), or there is no Node")
+        pytest.skip("needs Node 20 and the packages of tests/oracles/node: python3 build.py setup")
     done = subprocess.run(
         [str(program), "-w", *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
     )
