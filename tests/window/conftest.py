@@ -43,6 +43,8 @@ def opened(zip_file: Path, request: pytest.FixtureRequest) -> Iterator[BlenderWi
         window.install()
         try:
             window.open()
+            drawn_by = window.ask("__import__('gpu').platform.backend_type_get()")
+            assert drawn_by.lower() == window.rig.graphics, f"Blender draws by {drawn_by}"
             choose = "p = bpy.context.preferences.addons[name].preferences; p.device, p.at_end = 'cpu', 'checkpoint'"
             window.run(choose, name=NAME)
             window.run("bpy.data.objects.remove(bpy.data.objects['Cube'])")
