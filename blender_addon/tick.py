@@ -6,12 +6,12 @@ import logging
 
 import bpy
 
-from .host import backend_life, current, local_display, viewport
+from .host import backend_life, current, eyes, local_display, viewport
 
 log = logging.getLogger(__name__)
 
 IDLE_S, LIVE_S = 0.25, 0.03  # between two ticks, without and with something that can speak
-
+WAITING_S = 0.01  # while a viewport waits for a picture
 
 _has_looked = False
 
@@ -27,6 +27,8 @@ def tick() -> float:
         viewport.advance()
     except Exception as error:  # noqa: BLE001  whatever it was, the next event is drained
         _report(error)
+    if eyes.are_waiting():
+        return WAITING_S
     is_live = current.open_link() is not None or current.session().life.state == "installing"
     return LIVE_S if is_live or local_display.is_drawing() else IDLE_S
 

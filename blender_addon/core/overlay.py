@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..protocol import things
 
-MOVING_PICTURE_S = 0.1  # that a picture of a moving view may take
+MOVING_PICTURE_S = 0.07  # that the backend may take for a picture of a moving view
 REST_S = 0.2  # after the last movement the view counts as resting
 COARSEST = 1 / 8  # pixels of a coarse picture per pixel of the view, along a side
 LIVE_SHARE = 0.25  # of the time may go into pictures of a model that is in training

@@ -79,6 +79,11 @@ def mark_stale() -> None:
     state += 1
 
 
+def are_waiting() -> bool:
+    """Whether a picture is on its way to one of them."""
+    return any(eye.view.asked is not None for eye in by_region.values())
+
+
 def collected() -> None:
     """The objects of all eyes are those of the scene as it is now."""
     global is_stale

@@ -60,6 +60,16 @@ def test_a_view_gets_a_coarse_picture_and_then_the_whole_one(ball: Any, eye: Any
     assert 4.5 < eye.picture.distance < 6.5 and eye.notice == ""
 
 
+def test_ticks_are_quick_while_a_picture_is_on_its_way(
+    ball: Any, eye: Any, run: Callable[..., bool], room: Room
+) -> None:
+    tick = room("tick")
+    assert run(lambda: eye.view.asked is not None)
+    assert tick.tick() == tick.WAITING_S or eye.view.asked is None
+    assert run(lambda: eye.view.shown is not None and eye.view.shown.scale == 1)
+    assert tick.tick() == tick.LIVE_S
+
+
 def test_only_the_newest_place_of_a_moving_view_is_drawn(
     ball: Any, eye: Any, run: Callable[..., bool], room: Room
 ) -> None:

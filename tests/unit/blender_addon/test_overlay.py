@@ -57,14 +57,14 @@ def test_only_one_request_is_on_its_way_and_the_newest_wish_follows_it() -> None
     assert second.wish == wish(4) and view.shown == second
 
 
-def test_coarse_pictures_become_as_fine_as_a_tenth_of_a_second_allows() -> None:
+def test_coarse_pictures_become_as_fine_as_their_time_allows() -> None:
     view, turn = View(), 0
     for turn in range(12):
         view = view.wants(wish(turn), turn)
         ask = view.next(turn, Pace())
         assert ask is not None
         view = view.asking(ask).answered(1.6 * ask.scale**2)  # a whole picture takes 1.6 s
-    assert view.moving_scale == pytest.approx(0.25)
+    assert view.moving_scale == pytest.approx(math.sqrt(overlay.MOVING_PICTURE_S / 1.6))
     for turn in range(20, 30):
         view, _ = drawn(view.wants(wish(turn), turn), turn, seconds=0.001)
     assert view.moving_scale == 1
