@@ -127,12 +127,14 @@ class MeasureJobs:
         return _data(photo, found.terms, near_of(capture, found.terms))
 
     def _known_capture(self, version: VersionCard) -> Reference:
-        found = self._figures.find(version)
+        last = self._last_figures(version)
+        if last is not None:
+            return last.capture
         training = self._training(version)
-        if found is None and training is None:
+        if training is None:
             message = "Nobody knows from which photos these splats were made."
             raise UserError("bad_input", message, "Name the folder of their capture.")
-        return found.capture if found is not None else training.capture  # type: ignore[union-attr]  one of them is there
+        return training.capture
 
     def _training(self, version: VersionCard) -> Train | None:
         """What was asked of the training that made the version's asset."""
@@ -144,10 +146,9 @@ class MeasureJobs:
         self, version: VersionCard, reference: Reference, capture: Capture, note: Callable[[str], object]
     ) -> Terms:
         """Those of the last figures, so that figures can be compared; else as in the default training."""
-        for known in (version, *self._ancestors(version)):
-            found = self._figures.find(known)
-            if found is not None and found.capture == reference:
-                return found.terms
+        last = self._last_figures(version)
+        if last is not None and last.capture == reference:
+            return last.terms
         training = self._training(version)
         masks, reason = choose_mask_use(capture, "auto" if training is None else training.masks)
         note(reason)
@@ -155,16 +156,15 @@ class MeasureJobs:
         near_plane = TrainingSettings().near_plane
         return Terms(max_pixels=plan.max_pixels, masks=masks, background=(0.0, 0.0, 0.0), near_plane=near_plane)
 
-    def _ancestors(self, version: VersionCard) -> list[VersionCard]:
-        """From its parent to the version that everything began with."""
-        found: list[VersionCard] = []
-        while version.parent and len(found) < len(self._assets.versions(version.asset)):
-            parent = self._workspace.catalogue.find(VersionCard, version.parent)
-            if parent is None:
-                break
-            found.append(parent)
-            version = parent
-        return found
+    def _last_figures(self, version: VersionCard) -> VersionFigures | None:
+        """Of the version, else of the nearest one that it was made from."""
+        known: VersionCard | None = version
+        for _ in self._assets.versions(version.asset):
+            found = None if known is None else self._figures.find(known)
+            if known is None or found is not None:
+                return found
+            known = self._workspace.catalogue.find(VersionCard, known.parent) if known.parent else None
+        return None
 
 
 def near_of(capture: Capture, terms: Terms) -> float:

@@ -15,7 +15,7 @@ from backend.splats.similarity import psnr
 from backend.store.assets import AssetStore
 from backend.store.cards import JobCard
 from shared_protocol.errors import UserError
-from shared_protocol.messages import FetchPhoto, JobProgress, MeasureViews, Render
+from shared_protocol.messages import FetchPhoto, JobProgress, MeasureViews, Render, RunMethod
 from shared_protocol.things import AssetInfo, FolderCapture, JobState, MeasuredView, SceneObject
 from tests.made_splats import sphere
 from tests.unit.jobs.test_desk import Room, wait_for
@@ -109,6 +109,19 @@ def test_a_training_leaves_its_held_out_figures_and_all_can_be_measured_as_it_di
     with Image.open(tiny_capture / "images/0003.png") as image:
         assert np.array_equal(photo.color[..., :3], np.asarray(image.convert("RGB")))
     assert photo.camera.width == 48 and (photo.color[..., 3] == 255).all()
+
+
+def test_an_edit_is_measured_with_the_photos_of_what_it_was_made_from(
+    room: Room, asset: AssetInfo, tiny_capture: Path
+) -> None:
+    measured(room, MeasureViews(asset=asset.asset, capture=FolderCapture(path=str(tiny_capture))))
+    half = (2.0, 0, 0, 0, 0, 2.0, 0, 0, 0, 0, 1.0, 1.0, 0, 0, 0, 1)
+    state = room.desk.run_method(RunMethod(method="crop", asset=asset.asset, box=half))
+    wait_for(lambda: room.desk.job(state.job).status == "finished")
+    assert figures(room, asset.asset) == {}, "it looks otherwise than before"
+    measured(room, MeasureViews(asset=asset.asset))
+    assert len(figures(room, asset.asset)) == len(figures(room, asset.asset, asset.head)) == 9
+    assert figures(room, asset.asset) != figures(room, asset.asset, asset.head)
 
 
 def test_what_masks_rule_out_is_marked_in_the_photo(
