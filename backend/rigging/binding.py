@@ -87,6 +87,8 @@ class Binding:
         mesh = TriangleMesh(arrays["mesh_vertices"], arrays["mesh_faces"])
         faces, options = arrays["faces"], arrays["options"]
         barycentrics, heights = arrays["barycentrics"], arrays["heights"]
+        if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
+            raise ValueError("the mesh has no faces, or vertices that are no numbers")
         if faces.dtype != np.int32 or faces.ndim != 1:
             raise ValueError(f"faces must be int32 [N], got {faces.dtype} {faces.shape}")
         if len(faces) and not UNBOUND <= faces.min() <= faces.max() < len(mesh.faces):
@@ -118,8 +120,7 @@ def bind_to_mesh(
     keep_thickness, stretch_limit, driver: as in `Binding`.
     Raises UserError for a mesh that nothing can hang on.
     """
-    if not np.isfinite(mesh.vertices).all():
-        raise UserError("bad_input", "The mesh has vertices that are no numbers.", "Check its modifiers.")
+    refuse_broken(mesh.vertices)
     usable = np.flatnonzero(TriangleFrames(mesh, keep_thickness=keep_thickness).usable)
     if not len(usable):
         raise UserError("bad_input", "The mesh has no faces with an area.", "Choose a mesh with faces.")
@@ -139,6 +140,12 @@ def bind_to_mesh(
         hint = "Move the mesh to the splats, or allow a larger distance."
         raise UserError("bad_input", "No splat is near enough to the mesh to hang on it.", hint)
     return binding
+
+
+def refuse_broken(vertices: np.ndarray) -> None:
+    """Raises UserError for vertices at which nothing can rest."""
+    if not np.isfinite(vertices).all():
+        raise UserError("bad_input", "The mesh has vertices that are no numbers.", "Check its modifiers.")
 
 
 def _limit(cloud: SplatCloud, mesh: TriangleMesh, faces: np.ndarray, distance: float | None) -> np.ndarray:

@@ -23,8 +23,8 @@ def split_stretched(
     """The cloud at rest and its binding, with parts in the place of splats whose longest axis grows too much.
 
     vertices: [V, 3] float32, of the moved mesh. beyond: how many times as long a splat may become and stay whole.
-    The parts lie along what becomes the longest axis, over one standard deviation to either side, and cover it as the
-    whole did. The first takes the whole's place; the others come after all splats.
+    The parts lie along what becomes the longest axis, and have the mass and the variance of the whole. The first takes
+    the whole's place; the others come after all splats.
     """
     poser = SplatPoser(cloud, binding)
     maps = poser.maps(vertices)

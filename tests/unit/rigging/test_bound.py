@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from backend.rigging.baking import bake_pose
 from backend.rigging.binding import UNBOUND, Binding, bind_to_mesh
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.drivers import Driver
@@ -259,8 +260,22 @@ def test_a_mesh_that_nothing_can_hang_on_is_refused(fault: str) -> None:
 
 
 def test_a_mesh_of_another_topology_is_refused() -> None:
-    with pytest.raises(UserError, match="vertices"):
-        bound(cloud_of(0)).posed(icosphere(3).vertices)
+    rest = bound(cloud_of(0))
+    for move in (rest.posed, lambda vertices: bake_pose(rest.cloud, rest.binding, vertices)):
+        with pytest.raises(UserError, match="vertices, and the one"):
+            move(icosphere(3).vertices)
+
+
+def test_a_broken_pose_never_becomes_the_rest() -> None:
+    rest = bound(cloud_of(0))
+    vertices = rest.binding.mesh.vertices.copy()
+    vertices[7] = np.nan
+    with pytest.raises(UserError, match="no numbers"):
+        bake_pose(rest.cloud, rest.binding, vertices)
+    stored = rest.binding.to_arrays()
+    for wrong in ({"mesh_vertices": vertices}, {"mesh_faces": rest.binding.mesh.faces[:0]}):
+        with pytest.raises(ValueError):
+            Binding.from_arrays(stored | wrong)
 
 
 def _arrays(cloud: SplatCloud) -> tuple[np.ndarray, ...]:
