@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from backend.splats.deformed_shapes import axes_of_shapes
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
 
+Far = Literal["stay", "follow"]
 UNBOUND = -1
 _STORED: tuple[Driver, ...] = ("per_face", "smooth")  # by number; what was stored without one is the first
 _EDGES_AWAY = 2.0  # a splat may be so many mean edge lengths of its face away,
@@ -31,6 +33,7 @@ class Binding:
     faces: np.ndarray  # [N] int32; UNBOUND = the splat stays where it is
     barycentrics: np.ndarray  # [N, 3] float32, of the nearest point of the face
     heights: np.ndarray  # [N] float32, above the face's plane, against its normal negative
+    rigid: np.ndarray  # [N] bool: turned with the face and never stretched, as if it were fixed to it by a rod
     keep_thickness: bool = False  # the surface keeps its thickness when it is stretched
     stretch_limit: float = 20.0  # no splat becomes longer or thinner than so many times
     driver: Driver = "smooth"  # how maps of the mesh become those of splats
@@ -45,6 +48,7 @@ class Binding:
             faces=self.faces[keep],
             barycentrics=self.barycentrics[keep],
             heights=self.heights[keep],
+            rigid=self.rigid[keep],
         )
 
     def fitting(self, vertices: np.ndarray) -> np.ndarray:
@@ -77,6 +81,7 @@ class Binding:
             "faces": self.faces,
             "barycentrics": self.barycentrics,
             "heights": self.heights,
+            "rigid": self.rigid,
             "options": np.array([self.keep_thickness, self.stretch_limit], np.float64),
             "driver": np.array([_STORED.index(self.driver)], np.int32),
         }
@@ -97,10 +102,14 @@ class Binding:
             raise ValueError("places on faces must be [N, 3], and heights [N]")
         if options.shape != (2,) or not np.isfinite(options).all():
             raise ValueError("options must be two numbers")
+        rigid = arrays.get("rigid", np.zeros(len(faces), bool))
+        if rigid.shape != (len(faces),) or rigid.dtype != bool:
+            raise ValueError("what is rigid must be bool [N]")
         driver = arrays.get("driver", np.zeros(1, np.int32))
         if driver.shape != (1,) or driver.dtype != np.int32 or driver[0] not in range(len(_STORED)):
             raise ValueError("what drives the splats must be a number of one that there is")
-        return cls(mesh, faces, barycentrics, heights, bool(options[0]), float(options[1]), _STORED[driver[0]])
+        places = faces, barycentrics, heights, rigid
+        return cls(mesh, *places, bool(options[0]), float(options[1]), _STORED[driver[0]])
 
 
 def bind_to_mesh(
@@ -108,6 +117,7 @@ def bind_to_mesh(
     mesh: TriangleMesh,
     *,
     distance: float | None = None,
+    far: Far = "stay",
     keep_thickness: bool = False,
     stretch_limit: float = 20.0,
     driver: Driver = "smooth",
@@ -115,8 +125,9 @@ def bind_to_mesh(
 ) -> Binding:
     """Hangs every splat on the face that holds the mesh's nearest point.
 
-    distance: world units; splats farther away are not bound. None = two mean edge lengths of the face, three standard
+    distance: world units; splats farther away are far. None = two mean edge lengths of the face, three standard
     deviations of the splat across it, or a twentieth of the mesh's diagonal, whichever is most.
+    far: what becomes of them: not bound, or rigid.
     keep_thickness, stretch_limit, driver: as in `Binding`.
     Raises UserError for a mesh that nothing can hang on.
     """
@@ -124,19 +135,24 @@ def bind_to_mesh(
     usable = np.flatnonzero(TriangleFrames(mesh, keep_thickness=keep_thickness).usable)
     if not len(usable):
         raise UserError("bad_input", "The mesh has no faces with an area.", "Choose a mesh with faces.")
-    nowhere = np.full(len(cloud), UNBOUND, np.int32), np.zeros((len(cloud), 3), np.float32)
-    binding = Binding(mesh, *nowhere, np.zeros(len(cloud), np.float32), keep_thickness, stretch_limit, driver)
+    count = len(cloud)
+    nowhere = np.full(count, UNBOUND, np.int32), np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
+    binding = Binding(mesh, *nowhere, np.zeros(count, bool), keep_thickness, stretch_limit, driver)
+    is_any_near = False
     candidates = np.flatnonzero(cloud.finite())
     for start in range(0, len(candidates), _CHUNK):
         chosen = candidates[start : start + _CHUNK]
         places = closest_faces(cloud.means[chosen], mesh, usable)
         near = places.distances <= _limit(cloud.select(chosen), mesh, places.faces, distance)
-        binding.faces[chosen[near]] = places.faces[near]
-        binding.barycentrics[chosen[near]] = places.barycentrics[near]
-        binding.heights[chosen[near]] = places.heights[near]
+        is_any_near |= bool(near.any())
+        binding.rigid[chosen] = ~near if far == "follow" else False
+        led = near | binding.rigid[chosen]
+        binding.faces[chosen[led]] = places.faces[led]
+        binding.barycentrics[chosen[led]] = places.barycentrics[led]
+        binding.heights[chosen[led]] = places.heights[led]
         if on_progress is not None:
             on_progress(min(start + _CHUNK, len(candidates)), len(candidates))
-    if not (binding.faces >= 0).any():
+    if not is_any_near:
         hint = "Move the mesh to the splats, or allow a larger distance."
         raise UserError("bad_input", "No splat is near enough to the mesh to hang on it.", hint)
     return binding

@@ -16,7 +16,7 @@ from backend.splats.small_matrices import cofactors, dot, product, rows_of, sum_
 
 _BLOCK = 1024  # splats that one core takes at a time
 _FLAT = 0.1  # determinant of turns that were blended; below it they are opposed, and there is no turn between them
-_COLUMNS = 16  # of the table
+_COLUMNS, _STRETCH = 16, 9  # of the table, and the first of the stretch
 _IDENTITY = np.array([1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0], np.float32)  # as in `_table`
 F = np.float32
 
@@ -36,7 +36,7 @@ class SplatPoser:
 
     A splat's foot is the mesh's nearest point to it. The foot moves with the face, and what lies around it, the splat's
     centre and its shape, by J = R S of the blended turn and the blended stretch: mean' = foot' + J (mean - foot),
-    C' = J C J^T.
+    C' = J C J^T. For rigid splats S is the identity.
     """
 
     def __init__(self, cloud: SplatCloud, binding: Binding) -> None:
@@ -51,6 +51,7 @@ class SplatPoser:
         self._corners = np.ascontiguousarray(binding.mesh.faces[safe])  # [N, 3]
         self.rows = np.ascontiguousarray(self._driver.rows(safe))  # [N, 3]
         self.weights = binding.barycentrics
+        self._rigid = binding.rigid
         self._offsets = (cloud.means - binding.feet()).astype(np.float32)
         self._offsets[self.faces < 0] = cloud.means[self.faces < 0]
         self._axes = axes_of_shapes(cloud.quats, cloud.log_scales).astype(np.float32)
@@ -77,8 +78,8 @@ class SplatPoser:
             np.empty(count, bool),
         )
         _pose(
-            vertices, _table(maps), maps.collapsed, self.faces, self._corners, self.rows, self.weights, self._offsets,
-            self._axes, posed.means, posed.covariances, posed.turns, posed.hidden,
+            vertices, _table(maps), maps.collapsed, self.faces, self._corners, self.rows, self.weights, self._rigid,
+            self._offsets, self._axes, posed.means, posed.covariances, posed.turns, posed.hidden,
         )  # fmt: skip
         if posed.hidden.any():
             posed.means[posed.hidden] = self._rest[posed.hidden]
@@ -91,7 +92,7 @@ class SplatPoser:
     def jacobians(self, maps: Maps, posed: PosedArrays) -> np.ndarray:
         """The map of each splat, [N, 3, 3] float64; the identity for splats that follow nothing."""
         stretches = np.einsum("nk,nkij->nij", self.weights.astype(np.float64), maps.stretches[self.rows])
-        stretches[~self.led(maps)] = np.eye(3)
+        stretches[self._rigid | ~self.led(maps)] = np.eye(3)
         return posed.turns @ stretches
 
 
@@ -105,7 +106,7 @@ def _table(maps: Maps) -> np.ndarray:
 
 @parallel_kernel
 def _pose(  # type: ignore[no-untyped-def]
-    vertices, table, collapsed, faces, corners, rows, weights, offsets, axes,
+    vertices, table, collapsed, faces, corners, rows, weights, rigid, offsets, axes,
     means, covariances, turns, hidden,
 ):  # fmt: skip
     count = len(faces)
@@ -126,7 +127,10 @@ def _pose(  # type: ignore[no-untyped-def]
                     y += weight * vertices[vertex, 1]
                     z += weight * vertices[vertex, 2]
             else:
-                for k in range(_COLUMNS):
+                for k in range(_STRETCH):
+                    blend[k] = _IDENTITY[k]
+            if face < 0 or hidden[n] or rigid[n]:
+                for k in range(_STRETCH, _COLUMNS):
                     blend[k] = _IDENTITY[k]
             turn = _straight(_straight(
                 ((blend[0], blend[1], blend[2]), (blend[3], blend[4], blend[5]), (blend[6], blend[7], blend[8]))

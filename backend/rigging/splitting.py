@@ -76,4 +76,5 @@ def _put_in_place(
         name: np.concatenate([getattr(binding, name), getattr(places, name)])
         for name in ("faces", "barycentrics", "heights")
     }
+    bound["rigid"] = np.append(binding.rigid, np.zeros(len(parts), bool))  # which are not stretched, and so not split
     return both.select(order), replace(binding, **bound).select(order)

@@ -27,13 +27,22 @@ class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
             float,
             setting(
                 "Distance",
-                "Splats farther from the mesh stay where they are; chosen by the mesh.",
+                "How near the mesh splats must be to follow its surface; chosen by the mesh.",
                 minimum=0,
                 unit="units of the asset",
             ),
         ]
         | None
     ) = None
+    far: Annotated[
+        Literal["stay", "follow"],
+        setting(
+            "Far splats",
+            "Splats beyond the distance stay where they are, or follow the nearest part of the mesh as if they were "
+            "fixed to it.",
+            advanced=True,
+        ),
+    ] = "stay"
     keep_thickness: Annotated[
         bool,
         setting("Keep thickness", "A stretched surface stays as thick as it is, instead of growing with its faces."),
@@ -56,6 +65,7 @@ def run(config: BindSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
         inputs.cloud,
         inputs.mesh,
         distance=config.distance,
+        far=config.far,
         keep_thickness=config.keep_thickness,
         stretch_limit=config.stretch_limit,
         driver=config.driver,

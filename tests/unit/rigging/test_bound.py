@@ -147,6 +147,25 @@ def test_splats_far_from_the_mesh_stay_where_they_are() -> None:
     assert (bind_to_mesh(both, icosphere(), distance=10.0).faces != UNBOUND).all()
 
 
+@every_driver
+def test_far_splats_can_follow_the_nearest_part_without_being_stretched(driver: Driver) -> None:
+    near, far = sphere(1.0, 500), sphere(0.1, 100, centre=(5, 0, 0))
+    both = SplatCloud(*(np.concatenate([a, b]) for a, b in zip(_arrays(near), _arrays(far), strict=True)))
+    rest = bound(both, far="follow", driver=driver)
+    assert np.array_equal(rest.binding.rigid, np.arange(600) >= 500)
+    vertices = rest.binding.mesh.vertices
+    turned = rest.posed((vertices @ TURN.T + SHIFT).astype(np.float32)).bake()
+    assert np.abs(turned.means - (both.means @ TURN.T + SHIFT)).max() < 1e-5
+    grown = rest.posed(2 * vertices).bake()
+    assert np.abs(grown.means[500:] - far.means - (1, 0, 0)).max() < 0.05, "it stands off as far as before"
+    assert np.allclose(np.sort(grown.log_scales[500:]), np.sort(far.log_scales), atol=1e-4)
+    assert np.allclose(np.sort(grown.log_scales[:500]), np.sort(near.log_scales) + np.log(2), atol=1e-3)
+    part = Binding.from_arrays(rest.binding.to_arrays()).select(np.arange(480, 600))
+    assert part.rigid.sum() == 100
+    with pytest.raises(UserError, match="near enough"):
+        bind_to_mesh(far, icosphere(), far="follow")
+
+
 def test_splats_on_a_collapsed_face_vanish_and_come_back() -> None:
     rest = bound(cloud_of())
     broken = rest.binding.mesh.vertices.copy()
@@ -210,7 +229,7 @@ def test_a_binding_survives_being_stored_and_cropped(driver: Driver) -> None:
 
 def test_a_binding_stored_before_there_was_a_choice_goes_by_face() -> None:
     rest = bound(cloud_of(0), driver="smooth")
-    stored = {name: array for name, array in rest.binding.to_arrays().items() if name != "driver"}
+    stored = {name: array for name, array in rest.binding.to_arrays().items() if name not in ("driver", "rigid")}
     again = Binding.from_arrays(stored)
     assert again.driver == "per_face"
     bent = (rest.binding.mesh.vertices * (1, 1, 2)).astype(np.float32)
