@@ -109,9 +109,13 @@ def bench(arguments: list[str]) -> int:
 
 
 def fuzz(arguments: list[str]) -> int:
-    """Say 100,000 wrong things to the server (--messages N, --seed N); the figures are recorded."""
+    """Say 100,000 wrong things to the server, and read as many broken files; the figures are recorded.
+
+    `fuzz protocol --messages N --seed N` and `fuzz formats --files N --seed N` do one of them.
+    """
     prepare("test")
-    return call([PYTHON, "-m", "benchmarks.fuzz_protocol", *arguments])
+    kinds = [arguments.pop(0)] if arguments and arguments[0] in ("protocol", "formats") else ["protocol", "formats"]
+    return max(call([PYTHON, "-m", f"benchmarks.fuzz_{kind}", *arguments]) for kind in kinds)
 
 
 def wheel(arguments: list[str]) -> int:

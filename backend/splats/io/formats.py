@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from backend.splats.cloud import SplatCloud
 from backend.splats.io import compressed_ply, csv_file, gltf, ksplat, ply, point_ply, sog, splat, spz, usd
@@ -81,7 +82,8 @@ def read_splats(path: Path, frame: Frame | None = None) -> SplatContent:
     if form.read is None:
         raise UserError("unsupported", f"'{path}' is a {form.label} file, which can only be written.")
     try:
-        content = cleaned(form.read(path))
+        with np.errstate(all="ignore"):  # numbers that are none are left out, and said, when all are there
+            content = cleaned(form.read(path))
     except MemoryError as error:
         raise damaged(path, "it claims to hold more than fits into memory") from error
     except OSError as error:

@@ -21,6 +21,7 @@ from backend.splats.io.bounded import refuse_unsafe_name
 from backend.splats.io.content import SMALLEST_LOG_SCALE, SplatContent, damaged
 from backend.splats.io.file_format import Format
 from backend.splats.io.frames import rotation_between
+from backend.splats.io.isolated import read_in_process
 from backend.splats.io.joined import joined
 from backend.splats.moved import moved_cloud
 from backend.splats.sh_basis import C0
@@ -35,6 +36,11 @@ _ZIP = b"PK\x03\x04"
 
 
 def read(path: Path) -> SplatContent:
+    """As `read_here`, in a process of its own: the library crashes over files that are damaged."""
+    return read_in_process(Path(path), "usd")
+
+
+def read_here(path: Path) -> SplatContent:
     """The splats of all such prims on the stage, where their transforms place them, at the first time.
 
     Raises UserError when the file is damaged or holds no splats, or usd-core is not installed.
