@@ -16,7 +16,8 @@ def test_it_says_what_is_typical_of_the_splats() -> None:
     width = 1.1 * np.sqrt(4 * np.pi / 100) / 2
     assert found.sh_degree == 2 and found.opacities == pytest.approx((0.982, 0.982, 0.982), abs=1e-3)
     assert found.sizes[1] == pytest.approx(width * 0.08 ** (1 / 3), rel=1e-3)
-    assert sample.of("v1", Splats(**cloud_to_arrays(sphere(count=100).select(np.zeros(0, np.int64))))).sizes == (0, 0, 0)
+    none = sphere(count=100).select(np.zeros(0, np.int64))
+    assert sample.of("v1", Splats(**cloud_to_arrays(none))).sizes == (0, 0, 0)
 
 
 def test_only_points_within_the_box_count() -> None:
