@@ -255,7 +255,12 @@ def test_everything_has_a_tooltip(extension: ModuleType) -> None:
         assert rna.description and rna.description != "(undocumented operator)", operator.bl_idname
         assert rna.name, operator.bl_idname
     for owner in (bpy.types.Scene, bpy.types.Object):
-        group = owner.bl_rna.properties["splatwright"].fixed_type
-        for prop in group.properties:
-            if prop.identifier not in ("rna_type", "methods", "capture") and not prop.is_hidden:
-                assert prop.description, prop.identifier
+        assert_described(owner.bl_rna.properties["splatwright"].fixed_type)
+
+
+def assert_described(group: Any) -> None:
+    for prop in group.properties:
+        if prop.type == "POINTER" and prop.fixed_type.base and prop.fixed_type.base.identifier == "PropertyGroup":
+            assert_described(prop.fixed_type)
+        elif prop.identifier != "rna_type" and not prop.is_hidden:
+            assert prop.description or prop.identifier == "name", f"{group.identifier}.{prop.identifier}"
