@@ -117,9 +117,11 @@ def test_an_upload_that_was_stopped_goes_on_where_it_was(backend: Backend, tmp_p
 
     with pytest.raises(transfer.TransferStopped):
         backend.send_file(path, progress, stop)
-    assert told == [CHUNK_BYTES, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES]
+    before = len(told)
+    assert before < 24, "what was on its way may still arrive, and nothing more is sent"
+    assert told == [(i + 1) * CHUNK_BYTES for i in range(before)]
     backend.send_file(path, lambda done, _: told.append(done))
-    assert min(told[3:]) > 3 * CHUNK_BYTES and told[-1] == 24 * CHUNK_BYTES
+    assert min(told[before:]) > told[before - 1] and told[-1] == 24 * CHUNK_BYTES
 
 
 class Silent:

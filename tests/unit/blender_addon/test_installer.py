@@ -47,6 +47,17 @@ def installer(there: Places, *steps: Step, disk: int = 1) -> tuple[Installer, li
     return Installer(there, Plan(steps, 1, disk), on_progress=told.append), told
 
 
+def is_locked(there: Places) -> bool:
+    import fcntl
+
+    with Path(there.lock).open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def begin(run_: Installer) -> tuple[threading.Thread, list[Cancelled]]:
     """Installs on a thread, and keeps what that raises when it is cancelled."""
     raised: list[Cancelled] = []
@@ -167,7 +178,9 @@ def test_a_killed_installer_leaves_what_is_found_broken_and_can_be_repaired(ther
     process.wait()
     assert survey(there) == ("broken", "The installation did not come to its end.")
     clear = run("import shutil, sys; shutil.rmtree(sys.argv[1])", there.environment)
-    installer(there, clear, make(there))[0].install("0.1.0", cuda=False)  # the dead one's lock is free
+    while is_locked(there):  # by a program that the dead one was about to start
+        time.sleep(0.01)
+    installer(there, clear, make(there))[0].install("0.1.0", cuda=False)
     assert survey(there)[0] == "whole"
 
 

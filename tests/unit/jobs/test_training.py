@@ -247,8 +247,8 @@ def test_outputs_that_cannot_be_written_are_refused_at_once(tiny_capture: Path, 
         train_capture(replace(request_for(tiny_capture, tmp_path), output=tmp_path / "file" / "a.ply"), RunningJob())
     with pytest.raises(UserError, match="is a folder"):
         train_capture(replace(request_for(tiny_capture, tmp_path), report=tmp_path), RunningJob())
-    with pytest.raises(UserError, match=r"scene\.spz.*\.ply"):
-        train_capture(replace(request_for(tiny_capture, tmp_path), output=tmp_path / "scene.spz"), RunningJob())
+    with pytest.raises(UserError, match=r"scene\.obj.*\.ply"):
+        train_capture(replace(request_for(tiny_capture, tmp_path), output=tmp_path / "scene.obj"), RunningJob())
 
 
 def test_a_training_that_never_began_leaves_nothing_behind(tiny_capture: Path, tmp_path: Path) -> None:
