@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,7 @@ def test_in_a_window_start_returns_at_once_and_the_tick_goes_on(
 
 
 def test_the_tick_outlives_a_file_and_whatever_a_listener_does(
-    addon: Extension, timers: Any, monkeypatch: pytest.MonkeyPatch
+    addon: Extension, room: Callable[[str], ModuleType], timers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert addon.tick.tick in timers.waiting
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -41,6 +42,7 @@ def test_the_tick_outlives_a_file_and_whatever_a_listener_does(
     def broken(_event: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
+    monkeypatch.setattr(room("host.eyes"), "by_region", {})  # no picture is on its way
     monkeypatch.setattr(addon.current, "_listeners", [broken])
     addon.current.post(lambda: addon.current.dispatch(addon.events.CatalogCame(())))
     assert addon.tick.tick() == addon.tick.IDLE_S
