@@ -82,7 +82,7 @@ os._exit(0)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--splats", type=int, nargs="+", default=[50_000, 200_000])
+    parser.add_argument("--splats", type=int, nargs="+", default=[50_000, 130_000])
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--repeats", type=int, default=7, help="frames, each of another camera; the median counts")

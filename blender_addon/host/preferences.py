@@ -10,7 +10,7 @@ import bpy
 from ..core import backend_settings
 from ..core.backend_settings import BackendSettings
 
-MOST_SPLATS = 200_000
+MOST_SPLATS = 130_000
 ROOT = __name__.rsplit(".", 2)[0]  # "bl_ext.user_default.splatwright", or "blender_addon" from a checkout
 
 _MODES = (
