@@ -21,6 +21,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         properties,
         render_properties,
         samples,
+        saved_images,
         versions,
         view_flight,
         viewport,
@@ -42,6 +43,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         view_flight,
         photo_comparison,
         final_render,
+        saved_images,
         backend_life,
     )
 

@@ -23,6 +23,12 @@ def find(name: str) -> bpy.types.Image | None:
     return bpy.data.images.get(name)
 
 
+def filled() -> list[Any]:
+    """Our images that hold a picture."""
+    names = {COLOR, DEPTH, RANGE, *map(slice_name, range(SLICES))}
+    return [image for image in bpy.data.images if image.name in names and image.has_data and not image.library]
+
+
 def made(name: str) -> bpy.types.Image:
     """The image of that name, made when it is not there: floats that no colour management touches."""
     found = find(name)
@@ -39,10 +45,26 @@ def fill(name: str, values: npt.NDArray[np.float32]) -> None:
     if target is None:
         return
     height, width = values.shape[:2]
+    if target.source != "GENERATED":
+        detach(target)
     if tuple(target.size) != (width, height):
         target.scale(width, height)
     target.pixels.foreach_set(np.ascontiguousarray(values[::-1], np.float32).ravel())  # Blender's rows run upward
     target.update()
+
+
+def pixels(image: Any) -> npt.NDArray[np.float32]:
+    """As `fill` takes them, [H, W, 4]."""
+    width, height = image.size
+    values = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(height, width, 4)[::-1]
+
+
+def detach(image: Any) -> None:
+    """From the file that holds it; it is one black pixel then."""
+    image.filepath_raw = ""
+    image.source = "GENERATED"
 
 
 def depth_values(depth: npt.NDArray[np.float32], alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

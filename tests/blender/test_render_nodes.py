@@ -234,3 +234,27 @@ def test_the_panel_says_what_is_wrong_and_what_has_no_mesh(scene: Any, draw: Cal
     assert "hide splats" not in said()
     material.displacement_method, scene.splatwright.render.depth = "DISPLACEMENT", "MESHES"
     assert "displacement hide splats" in said()
+
+
+def test_after_a_render_nothing_is_left_unsaved(
+    scene: Any, room: Room, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    current, images = room("host.current"), room("host.render_images")
+    bpy.ops.splatwright.setup_render()
+    splat_scene.rendered(tmp_path / "first.png")
+    image = bpy.data.images[images.COLOR]
+    filled = images.pixels(image)
+    assert image.is_dirty and filled[..., 3].max() > 0.5
+    monkeypatch.setattr(current, "is_interactive", lambda: True)
+    room("host.saved_images").keep()
+    assert not image.is_dirty and (images.pixels(image) == filled).all()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"), copy=True)
+    assert not image.is_dirty and (images.pixels(image) == filled).all()
+    with bpy.data.libraries.load(str(tmp_path / "scene.blend"), link=True) as (there, linked):
+        linked.images = list(there.images)
+    saved = next(image for image in linked.images if image.name == images.COLOR)
+    assert (saved.source, saved.filepath) == ("GENERATED", "")
+    bpy.data.libraries.remove(saved.library)
+    monkeypatch.undo()
+    splat_scene.rendered(tmp_path / "second.png")
+    assert (images.pixels(image) == filled).all(), "it is filled again"
