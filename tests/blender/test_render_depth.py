@@ -131,3 +131,32 @@ def test_an_animation_has_every_frames_own_depth(ball: Any, strands: Any, room: 
         still = rendered_by_us(tmp_path / "still.png")
         moved = premultiplied(splat_scene.read(tmp_path / name))
         assert splat_scene.decibels(moved, still) > 45
+
+
+def test_a_surface_hides_splats_where_its_material_displaces_it_to(ball: Any, room: Room, tmp_path: Path) -> None:
+    """Only Cycles displaces surfaces truly: what is evaluated of the mesh lies where it was."""
+    for item in [item for item in bpy.context.scene.objects if item.type == "MESH" and item != ball]:
+        bpy.data.objects.remove(item)
+    bpy.context.scene.render.engine = "CYCLES"
+    camera = bpy.context.scene.camera.matrix_world
+    bpy.ops.mesh.primitive_grid_add(size=3, x_subdivisions=8, y_subdivisions=8, rotation=camera.to_euler())
+    plane: Any = bpy.context.object
+    toward = camera.to_3x3().col[2]
+    plane.location = -3.0 * toward  # behind the ball
+    material: Any = bpy.data.materials.new("Displaced")
+    material.use_nodes = True
+    node = material.node_tree.nodes.new("ShaderNodeDisplacement")
+    node.inputs["Height"].default_value, node.inputs["Midlevel"].default_value = 1.0, 0.0
+    node.inputs["Scale"].default_value = 0.0
+    output = next(node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial")
+    material.node_tree.links.new(node.outputs[0], output.inputs["Displacement"])
+    material.displacement_method = "DISPLACEMENT"
+    plane.data.materials.append(material)
+    assert room("host.not_meshes").found_in(bpy.context.scene) == ("displacement",)
+    free = rendered_by_us(tmp_path / "behind.png")
+    node.inputs["Scale"].default_value = 3.0  # into its middle
+    displaced = rendered_by_us(tmp_path / "displaced.png")
+    node.inputs["Scale"].default_value, plane.location = 0.0, (0, 0, 0)
+    moved = rendered_by_us(tmp_path / "moved.png")
+    assert splat_scene.decibels(displaced, moved) > 40
+    assert splat_scene.decibels(free, moved) < 30
