@@ -228,7 +228,13 @@ def run(python: Path, script: str, home: Path, given: tuple[object, ...]) -> dic
 
 def row(what: str, value: float, most: float | None, detail: str = "") -> dict[str, Any]:
     """most: that is claimed; None = nothing is."""
-    return {"what": what, "ms": value, "at most": most, "holds": None if most is None else value <= most, "note": detail}
+    return {
+        "what": what,
+        "ms": value,
+        "at most": most,
+        "holds": None if most is None else value <= most,
+        "note": detail,
+    }
 
 
 def picture_rows(kind: str, told: dict[str, Any]) -> list[dict[str, Any]]:

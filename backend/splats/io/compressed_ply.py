@@ -12,6 +12,7 @@ import numpy as np
 
 from backend.splats.cloud import SplatCloud
 from backend.splats.io.activations import (
+    bits_of,
     from_smallest_three,
     logits_of_bytes,
     opacities_of,
@@ -19,7 +20,7 @@ from backend.splats.io.activations import (
     unit_quats,
 )
 from backend.splats.io.atomic import atomic_file
-from backend.splats.io.blocks import for_each_block
+from backend.splats.io.blocks import LONG, for_each_block
 from backend.splats.io.content import SplatContent, damaged
 from backend.splats.io.file_format import Format
 from backend.splats.io.ply import antialiased_by, comments_of
@@ -42,8 +43,6 @@ _POINT_MOST = (2**_POINT_BITS - 1).astype(np.float32)
 _COLOR_SHIFTS = np.array([24, 16, 8, 0], np.uint32)
 _TURN_SHIFTS = np.array([20, 10, 0], np.uint32)
 _SH_RANGE = 8.0  # from -4 to 4
-# What a byte stands for: the middle of its step, but 0 and 255 the ends.
-_SH_OF_BYTE = ((np.concatenate([[0], np.arange(1, 255) + 0.5, [256]]) / 256 - 0.5) * _SH_RANGE).astype(np.float32)
 
 
 def read(path: Path) -> SplatContent:
@@ -133,31 +132,53 @@ def _unpack(ranges: np.ndarray, packed: np.ndarray, rest: np.ndarray | None) -> 
         np.empty((n, k, 3), np.float32),
     )
     coefficient_major = np.arange(3 * (k - 1)).reshape(3, k - 1).T.ravel()
+    flat_sh = cloud.sh.reshape(n, 3 * k)
+    colors = flat_sh if k == 1 else np.empty((n, 3), np.float32)  # packed, and copied when their lines are filled
 
     def unpack(start: int, stop: int) -> None:
         part = slice(start, stop)
-        own = np.repeat(ranges[start // _CHUNK : -(-stop // _CHUNK)], _CHUNK, axis=0)[: stop - start]
-        low, size = own[:, :, 0], own[:, :, 1] - own[:, :, 0]
-        points = packed[part]
-        cloud.means[part] = low[:, 0] + _fractions(points[:, 0]) * size[:, 0]
-        cloud.log_scales[part] = low[:, 1] + _fractions(points[:, 2]) * size[:, 1]
-        colors = ((points[:, 3, None] >> _COLOR_SHIFTS[:3]) & np.uint32(255)).astype(np.float32) / np.float32(255)
-        if ranges.shape[1] == 3:
-            colors = low[:, 2] + colors * size[:, 2]
-        cloud.sh[part, 0] = (colors - np.float32(0.5)) / np.float32(C0)
-        turns = ((points[:, 1, None] >> _TURN_SHIFTS) & np.uint32(1023)).astype(np.float32)
-        three = (turns / np.float32(1023) - np.float32(0.5)) * np.float32(np.sqrt(2))
-        cloud.quats[part] = from_smallest_three(points[:, 1] >> np.uint32(30), three)
-        if rest is not None:
-            cloud.sh[part, 1:] = _SH_OF_BYTE[rest[part].take(coefficient_major, axis=1)].reshape(stop - start, k - 1, 3)
+        own = ranges[start // _CHUNK : -(-stop // _CHUNK)]
+        positions, turns, scales, shades = packed[part].T
+        _unpack_point(positions, own[:, 0], cloud.means[part])
+        _unpack_point(scales, own[:, 1], cloud.log_scales[part])
+        for axis, shift in enumerate(_COLOR_SHIFTS[:3].tolist()):
+            fractions = bits_of(shades, shift, 8) * np.float32(1 / 255)
+            if ranges.shape[1] == 3:
+                fractions = _within(fractions, own[:, 2, :, axis])
+            colors[part, axis] = (fractions - np.float32(0.5)) / np.float32(C0)
+        three = np.stack([bits_of(turns, shift, 10) for shift in _TURN_SHIFTS.tolist()])
+        three *= np.float32(np.sqrt(2) / 1023)
+        three -= np.float32(np.sqrt(0.5))
+        from_smallest_three(turns >> np.uint32(30), three, cloud.quats[part].T)
 
-    for_each_block(n, unpack)
+    def unpack_rest(start: int, stop: int) -> None:
+        assert rest is not None
+        flat_sh[start:stop, :3] = colors[start:stop]
+        steps, values = rest[start:stop].take(coefficient_major, axis=1, mode="clip"), flat_sh[start:stop, 3:]
+        middles = steps.astype(np.float32)
+        middles *= np.float32(_SH_RANGE / 256)
+        np.subtract(middles, np.float32((0.5 - 0.5 / 256) * _SH_RANGE), out=values)
+        for step, end in ((0, -0.5), (255, 0.5)):  # which stand for the ends of the range, not for middles of steps
+            if (at_end := steps == step).any():  # rare, and slow
+                np.copyto(values, np.float32(end * _SH_RANGE), where=at_end)
+
+    for_each_block(n, unpack, LONG)
+    if k > 1:
+        for_each_block(n, unpack_rest)
     return cloud
 
 
-def _fractions(points: np.ndarray) -> np.ndarray:
-    steps = (points[:, None] >> _POINT_SHIFTS) & (2**_POINT_BITS - 1)
-    return steps.astype(np.float32) / _POINT_MOST
+def _unpack_point(words: np.ndarray, ranges: np.ndarray, points: np.ndarray) -> None:
+    """ranges: [chunks, 2, 3]. points: float32 [N, 3], filled in."""
+    for axis, (shift, bits) in enumerate(zip(_POINT_SHIFTS.tolist(), _POINT_BITS.tolist(), strict=True)):
+        fractions = bits_of(words, shift, bits) * np.float32(1 / (2**bits - 1))
+        points[:, axis] = _within(fractions, ranges[:, :, axis])
+
+
+def _within(fractions: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    """From 0..1 to the range of the chunk, [chunks, 2]."""
+    low, size = (np.repeat(values, _CHUNK)[: len(fractions)] for values in (ranges[:, 0], ranges[:, 1] - ranges[:, 0]))
+    return low + fractions * size
 
 
 def _normalised(values: np.ndarray, ranges: np.ndarray) -> np.ndarray:

@@ -100,7 +100,8 @@ def is_finite(cloud: SplatCloud) -> bool:
 def are_finite(values: np.ndarray) -> bool:
     """Whether no value is NaN or infinite. May say no of finite values beyond 1e15; much faster than asking each."""
     flat = values.reshape(-1)
-    return bool(np.isfinite(np.dot(flat, flat)))  # a sum of squares, which no broken value leaves finite
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(flat, flat)))  # a sum of squares, which no broken value leaves finite
 
 
 def all_turned(quats: np.ndarray) -> bool:

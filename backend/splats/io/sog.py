@@ -29,6 +29,7 @@ from backend.splats.io.activations import (
 )
 from backend.splats.io.archive import Parts, files_beside, parts_of_archive
 from backend.splats.io.atomic import atomic_file, write_bytes
+from backend.splats.io.blocks import for_each_block
 from backend.splats.io.bounded import refuse_bomb, refuse_unsafe_name
 from backend.splats.io.byte_pictures import channels_in, picture_of
 from backend.splats.io.codebooks import codebook_of, palette_of
@@ -43,7 +44,6 @@ _MOST_META = 1 << 20  # bytes
 _MOST_ENTRIES = 1 << 16  # of a palette, whose labels have 16 bits
 _ENTRIES_A_ROW = 64
 _FIRST_TAG = 252  # alpha of a rotation whose w is the largest
-_CHUNK = 65_536
 _ASSUMED = (
     "SOG files do not say how their axes stand; OpenCV's are assumed, as PlayCanvas' programs write them, though the"
     " specification says y up."
@@ -97,29 +97,37 @@ def _content(path: Path, parts: Parts, description: bytes) -> SplatContent:
     packed = {name: parts.read(name) for name in names}
     refuse_bomb(path, sum(map(len, packed.values())), 4 * n * len(names))
 
-    def channels(name: str, count: int = n, width: int | None = None) -> np.ndarray:
-        return channels_in(path, name, packed[name], count, width)
-
     if not n:
         return SplatContent(_empty(k), FORMAT.frame, meta.antialias, notes=(_ASSUMED,))
-    low, high = (channels(name)[:, :3].astype(np.float64) for name in meta.means.files[:2])
-    means = _positions(low + 256 * high, meta.means)
-    colors = channels(meta.sh0.files[0])
+
+    def channels(name: str) -> np.ndarray:
+        count, width = n, None
+        if palette and name == palette.files[0]:
+            width = _ENTRIES_A_ROW * (k - 1)
+            count = math.ceil(palette.count / _ENTRIES_A_ROW) * width
+        return channels_in(path, name, packed[name], count, width)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # libwebp works outside of Python's lock
+        pictures = dict(zip(names, pool.map(channels, names), strict=True))
+    means = _positions(pictures[meta.means.files[0]], pictures[meta.means.files[1]], meta.means)
+    colors = pictures[meta.sh0.files[0]]
     sh = np.empty((n, k, 3), np.float32)
     sh[:, 0] = _looked_up(path, meta.sh0.codebook, colors[:, :3])
     if palette:
-        width = _ENTRIES_A_ROW * (k - 1)
-        rows = math.ceil(palette.count / _ENTRIES_A_ROW)
-        entries = _looked_up(path, palette.codebook, channels(palette.files[0], rows * width, width)[:, :3])
+        entries = _looked_up(path, palette.codebook, pictures[palette.files[0]][:, :3])
         entries = entries.reshape(-1, k - 1, 3)[: palette.count]
-        labels = channels(palette.files[1])[:, :2].astype(np.intp) @ (1, 256)
+        halves = pictures[palette.files[1]]
+        labels = halves[:, 0] + 256 * halves[:, 1].astype(np.intp)
         if labels.max() >= palette.count:
             raise damaged(path, f"a splat names the colours {labels.max()} of {palette.count}")
-        for start in range(0, n, _CHUNK):
-            sh[start : start + _CHUNK, 1:] = entries[labels[start : start + _CHUNK]]
-    log_scales = _looked_up(path, meta.scales.codebook, channels(meta.scales.files[0])[:, :3])
+
+        def look_up(start: int, stop: int) -> None:
+            np.take(entries, labels[start:stop], axis=0, out=sh[start:stop, 1:], mode="clip")
+
+        for_each_block(n, look_up)
+    log_scales = _looked_up(path, meta.scales.codebook, pictures[meta.scales.files[0]][:, :3])
     cloud = SplatCloud(
-        means, _rotations(path, channels(meta.quats.files[0])), log_scales, logits_of_bytes(colors[:, 3]), sh
+        means, _rotations(path, pictures[meta.quats.files[0]]), log_scales, logits_of_bytes(colors[:, 3]), sh
     )
     return SplatContent(cloud, FORMAT.frame, meta.antialias, notes=(_ASSUMED,))
 
@@ -129,25 +137,37 @@ def _empty(coefficients: int) -> SplatCloud:
     return SplatCloud(*(np.zeros(shape, np.float32) for shape in shapes))
 
 
-def _positions(steps: np.ndarray, about: Means) -> np.ndarray:
-    low, high = np.array(about.mins), np.array(about.maxs)
-    logs = low + (high - low) * (steps / 65535)
-    with np.errstate(over="ignore"):
-        return (np.sign(logs) * np.expm1(np.abs(logs))).astype(np.float32)
+def _positions(lower: np.ndarray, upper: np.ndarray, about: Means) -> np.ndarray:
+    """lower, upper: bytes of the steps along each axis, [n, 3 or 4]. Returns float32 [n, 3]."""
+    means = np.empty((len(lower), 3), np.float32)
+    for axis, (low, high) in enumerate(zip(about.mins, about.maxs, strict=True)):
+        logs = low + (high - low) * (np.arange(65536) / 65535)
+        with np.errstate(over="ignore"):
+            places = (np.sign(logs) * np.expm1(np.abs(logs))).astype(np.float32)
+        steps = upper[:, axis].astype(np.intp)
+        steps <<= 8
+        steps |= lower[:, axis]
+        means[:, axis] = places.take(steps, mode="clip")
+    return means
 
 
 def _looked_up(path: Path, codebook: list[float], indices: np.ndarray) -> np.ndarray:
     if indices.max() >= len(codebook):
         raise damaged(path, f"it names the number {indices.max()} of a codebook of {len(codebook)}")
     with np.errstate(over="ignore"):
-        return np.array(codebook).astype(np.float32)[indices]
+        return np.array(codebook).astype(np.float32).take(indices, mode="clip")
 
 
 def _rotations(path: Path, channels: np.ndarray) -> np.ndarray:
-    if channels[:, 3].min() < _FIRST_TAG:
+    tags = channels[:, 3]
+    if tags.min() < _FIRST_TAG:
         raise damaged(path, "it holds a rotation without a largest component")
-    three = (channels[:, :3] / np.float32(255) * 2 - 1) * np.float32(math.sqrt(0.5))
-    return from_smallest_three(channels[:, 3].astype(np.intp) - _FIRST_TAG, three)
+    three = channels[:, :3].T.astype(np.float32)
+    three *= np.float32(math.sqrt(2) / 255)
+    three -= np.float32(math.sqrt(0.5))
+    quats = np.empty((len(tags), 4), np.float32)
+    from_smallest_three(tags - _FIRST_TAG, three, quats.T)
+    return quats
 
 
 # ---- writing

@@ -11,12 +11,12 @@ def morton_order(means: np.ndarray) -> np.ndarray:
     """Indices [N] that order positions [N, 3] by their Morton code (Z-order curve)."""
     if not len(means):
         return np.zeros(0, np.intp)
-    low = means.min(axis=0).astype(np.float64)
-    size = max(float((means.max(axis=0) - low).max()), 1e-30)
+    columns = means.T.astype(np.float64)
+    columns -= columns.min(axis=1, keepdims=True)
+    columns *= (2**_BITS - 1) / max(columns.max(), 1e-30)
     code = np.zeros(len(means), np.uint64)
-    for axis in range(3):
-        steps = ((means[:, axis] - low[axis]) * ((2**_BITS - 1) / size)).astype(np.uint64)
-        code |= _spread(steps) << np.uint64(axis)
+    for axis, steps in enumerate(columns):
+        code |= _spread(steps.astype(np.uint64)) << np.uint64(axis)
     return np.argsort(code, kind="stable")
 
 
