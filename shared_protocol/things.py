@@ -134,11 +134,16 @@ class ExportChoices(Part, frozen=True):
     world_from_object: carries the asset's numbers into Blender's world (z up), from where they are turned into
         `frame`; shapes and view-dependent colours follow. None = they stay where they are.
     sh_degree: the highest that is written; None = as many as there are.
+    pose: a name that `PoseMesh` gave; the splats are written as the moved mesh takes them. "" = at rest.
+    split_beyond: splats that the pose makes more than so many times as long are split into parts; None = none is, so
+        that the files of an animation hold the same splats in the same order.
     """
 
     frame: FrameName = ""
     world_from_object: Matrix | None = None
     sh_degree: Annotated[int, msgspec.Meta(ge=0, le=4)] | None = None
+    pose: Identifier = ""
+    split_beyond: Annotated[float, msgspec.Meta(gt=1)] | None = None
 
     def __post_init__(self) -> None:
         if self.world_from_object is not None and not all(map(math.isfinite, self.world_from_object)):

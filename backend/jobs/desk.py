@@ -223,7 +223,9 @@ class Desk:
 
     def export_file(self, asset: str, version: str, path: Path, choices: ExportChoices = AS_STORED) -> None:
         """The suffix chooses the format; .safetensors keeps what a bound version hangs on."""
-        export_version(self._assets, self._assets.version(asset, version), Path(path), choices)
+        card = self._assets.version(asset, version)
+        vertices = self._pictures.posed_vertices(choices.pose, card) if choices.pose else None
+        export_version(self._assets, card, Path(path), choices, vertices)
 
     # ---- pictures
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from backend.jobs.bindings import stored_binding
 from backend.jobs.splat_files import read_splat_file, write_splat_file
+from backend.rigging.baking import bake_pose
 from backend.splats.io.content import SplatContent, turned
 from backend.splats.io.frames import Frame, frame_called, is_mirrored, up_in
 from backend.splats.moved import moved_cloud
@@ -62,10 +63,19 @@ def import_version(assets: AssetStore, path: Path, asset: str, name: str) -> Non
     )
 
 
-def export_version(assets: AssetStore, card: VersionCard, path: Path, choices: ExportChoices) -> None:
-    """Writes the file whole or not at all; its suffix chooses the format. Raises UserError when it cannot be."""
-    cloud, binding = assets.read(card), stored_binding(assets, card)
-    content = SplatContent(cloud, assets.frame(card.asset), card.antialiased, assets.extra(card))
+def export_version(
+    assets: AssetStore, card: VersionCard, path: Path, choices: ExportChoices, vertices: np.ndarray | None = None
+) -> None:
+    """Writes the file whole or not at all; its suffix chooses the format. Raises UserError when it cannot be.
+
+    vertices: [V, 3] in the asset's frame, where the mesh is that a bound version follows; None = at rest.
+    """
+    cloud, binding, extra = assets.read(card), stored_binding(assets, card), assets.extra(card)
+    if vertices is not None and binding is not None:
+        count = len(cloud)
+        cloud, binding = bake_pose(cloud, binding, vertices, split_beyond=choices.split_beyond)
+        extra = extra if len(cloud) == count else {}
+    content = SplatContent(cloud, assets.frame(card.asset), card.antialiased, extra)
     if choices.world_from_object is not None:
         matrix = np.array(choices.world_from_object).reshape(4, 4)
         content, binding = replace(content, cloud=moved_cloud(cloud, matrix), frame=_WORLD), None

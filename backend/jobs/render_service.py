@@ -49,6 +49,13 @@ class RenderService:
             raise UserError("bad_input", f"The mesh has {count}.", hint)
         self._poses.put(wish.pose, Pose(card.asset, card.id, wish.vertices))
 
+    def posed_vertices(self, name: str, card: VersionCard) -> np.ndarray:
+        """Where the pose has the vertices of the version's mesh, [V, 3].
+
+        Raises UserError when it is unknown, or that of another version.
+        """
+        return self._pose_of(name, card).vertices
+
     def check(self, request: Render) -> None:
         """Raises UserError at once for what cannot be drawn."""
         if len(request.objects) > _MOST_OBJECTS:
@@ -57,7 +64,7 @@ class RenderService:
             if item.visible and not self._is_live(item):
                 card = self._assets.version(item.asset, item.version)
                 if item.pose:
-                    self._pose_of(item, card.id)
+                    self._pose_of(item.pose, card)
 
     def draw(self, request: Render) -> Picture:
         start = time.perf_counter()
@@ -109,7 +116,7 @@ class RenderService:
         card = self._assets.version(item.asset, item.version)
         known = self._cache.find(card.asset, card.id) or self._read(card)
         if item.pose and isinstance(known, BoundRepresentation):
-            return self._pose_of(item, card.id).of(known)
+            return self._pose_of(item.pose, card).of(known)
         return known
 
     def _read(self, card: VersionCard) -> _Kept:
@@ -121,11 +128,11 @@ class RenderService:
         self._cache.put(card.asset, card.id, read)
         return read
 
-    def _pose_of(self, item: things.SceneObject, version: str) -> Pose:
+    def _pose_of(self, name: str, card: VersionCard) -> Pose:
         """Raises UserError when it is unknown, or that of another version."""
-        pose = self._poses.find(item.pose)
-        if (pose.asset, pose.version) != (item.asset, version):
-            message = f"The pose '{item.pose}' is that of another version."
+        pose = self._poses.find(name)
+        if (pose.asset, pose.version) != (card.asset, card.id):
+            message = f"The pose '{name}' is that of another version."
             raise UserError("not_found", message, "Say where its mesh is now.")
         return pose
 

@@ -42,13 +42,13 @@ class Outgoing:
                 path.unlink()
 
     def open(self, session: str, request: OpenDownload) -> DownloadOpened:
-        """Writes the file, unless it is still here from an earlier try: a version never changes."""
+        """Writes the file, unless it is still here from an earlier try: a version never changes, but a pose may."""
         if not request.version:
             raise UserError("bad_input", "A download needs a version.", "Ask for the asset's versions.")
         name = hashlib.sha256(msgspec.json.encode(request)).hexdigest()[:32]
         path = self._folder / f"{name}.{request.format}"
         with self._lock:
-            if not path.is_file():
+            if request.choices.pose or not path.is_file():
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._desk.export_file(request.asset, request.version, path, request.choices)
             content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)

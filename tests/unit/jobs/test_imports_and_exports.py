@@ -10,11 +10,13 @@ import pytest
 
 from backend.jobs.imports_and_exports import export_version, import_asset
 from backend.jobs.splat_files import read_splat_file
+from backend.rigging.binding import bind_to_mesh
 from backend.splats.cloud import SplatCloud
 from backend.splats.io import SplatContent, read_splats, write_splats
 from backend.splats.io.content import turned
 from backend.splats.io.frames import rotation_between
 from backend.splats.moved import moved_cloud
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
@@ -95,6 +97,33 @@ def test_an_object_goes_out_where_it_stands_in_the_scene(assets: AssetStore, fil
     export_version(assets, version, tmp_path / "usual.ply", turned_back)
     shift = rotation_between("z_up", "opencv") @ (1, 2, 3)
     assert np.allclose(read_splats(tmp_path / "usual.ply").cloud.means, 2 * CLOUD.means + shift, atol=1e-5)
+
+
+def test_a_bound_version_goes_out_in_a_pose(assets: AssetStore, file: Path, tmp_path: Path) -> None:
+    mesh = TriangleMesh(
+        np.array([[-2, -2, 0], [2, -2, 0], [2, 2, 0], [-2, 2, 0]], np.float32),
+        np.array([[0, 1, 2], [0, 2, 3]], np.int32),
+    )
+    asset = import_asset(assets, file, "", "")
+    binding = bind_to_mesh(CLOUD, mesh, distance=10, keep_thickness=True)
+    version = assets.version(assets.add(asset, CLOUD, label="bound", binding=binding.to_arrays()).asset)
+    matrix = np.diag([1.0, 3.0, 1.0, 1.0])
+    vertices = mesh.vertices * np.array([1, 3, 1], np.float32)
+    export_version(assets, version, tmp_path / "posed.ply", ExportChoices(), vertices)
+    posed = read_splats(tmp_path / "posed.ply").cloud
+    expected = moved_cloud(CLOUD, matrix)
+    assert np.allclose(posed.means, expected.means, atol=1e-4)
+    assert np.allclose(np.sort(posed.log_scales), np.sort(expected.log_scales), atol=1e-4)
+    export_version(assets, version, tmp_path / "posed.safetensors", ExportChoices(), vertices)
+    _, moved_binding = read_splat_file(tmp_path / "posed.safetensors")
+    assert moved_binding is not None and np.array_equal(moved_binding.mesh.vertices, vertices)
+    export_version(assets, version, tmp_path / "split.ply", ExportChoices(split_beyond=2), vertices)
+    assert len(read_splats(tmp_path / "split.ply")) > len(CLOUD)
+    export_version(assets, version, tmp_path / "rest.ply", ExportChoices())
+    assert same(read_splats(tmp_path / "rest.ply").cloud, CLOUD)
+    with pytest.raises(UserError, match="3 vertices"):
+        export_version(assets, version, tmp_path / "no.ply", ExportChoices(), vertices[:3])
+    assert not (tmp_path / "no.ply").exists()
 
 
 def test_a_copy_with_everything_remembers_its_frame(assets: AssetStore, file: Path, tmp_path: Path) -> None:

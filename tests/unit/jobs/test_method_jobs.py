@@ -16,13 +16,13 @@ from backend.jobs.desk import Desk
 from backend.jobs.meshing_views import cameras_of_training, meshed_part
 from backend.jobs.poses import MOST_POSES
 from backend.splats.cameras import Camera
-from backend.splats.io import write_cloud
+from backend.splats.io import read_cloud, write_cloud
 from backend.store.assets import AssetStore
 from backend.store.cards import JobCard, new_id
 from backend.store.payload import CLOUD_FIELDS, Arrays, read_arrays, write_arrays
 from shared_protocol.errors import UserError
 from shared_protocol.messages import AssetChanged, JobNote, PoseMesh, RunMethod
-from shared_protocol.things import IDENTITY, AssetInfo, JobState, SceneObject, VersionInfo
+from shared_protocol.things import IDENTITY, AssetInfo, ExportChoices, JobState, SceneObject, VersionInfo
 from tests.made_splats import sphere, with_shine
 from tests.unit.jobs.test_desk import Room, cloud_of, drawn, wait_for
 
@@ -107,6 +107,18 @@ def test_bound_splats_are_drawn_where_the_mesh_is_posed(room: Room, asset: Asset
     room.desk.pose(PoseMesh(pose="arm", asset=asset.asset, vertices=vertices))
     again = drawn(room, SceneObject(asset=asset.asset, pose="arm"), pixels="float32")
     assert np.abs(again.color - rest.color).max() < 2e-3, "said again, a pose is replaced"
+
+
+def test_bound_splats_are_written_where_the_mesh_is_posed(room: Room, asset: AssetInfo, tmp_path: Path) -> None:
+    vertices, faces = icosphere()
+    done(room, "bind", asset.asset, vertices=vertices, faces=faces)
+    room.desk.pose(PoseMesh(pose="aside", asset=asset.asset, vertices=vertices + np.float32(2)))
+    room.desk.export_file(asset.asset, "", tmp_path / "rest.ply")
+    room.desk.export_file(asset.asset, "", tmp_path / "posed.ply", ExportChoices(pose="aside"))
+    rest, posed = (read_cloud(tmp_path / f"{name}.ply") for name in ("rest", "posed"))
+    assert np.allclose(posed.means, rest.means + 2, atol=1e-4)
+    with pytest.raises(UserError, match="no pose 'elsewhere'"):
+        room.desk.export_file(asset.asset, "", tmp_path / "no.ply", ExportChoices(pose="elsewhere"))
 
 
 def test_a_crop_of_bound_splats_is_still_bound(room: Room, asset: AssetInfo) -> None:
