@@ -115,12 +115,17 @@ def pose_for_render(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, li
 
     Returns the pose's name, "" where the object stands still. Raises UserError.
     """
-    mesh = driver_of(object)
-    if mesh is None:
+    pose = pose_now(object, depsgraph, f"{object.session_uid}/render")
+    if pose is None:
         return ""
-    pose = _pose(object, mesh, depsgraph, f"{object.session_uid}/render")
     link.request(pose, messages.Done, POSE_S)
     return pose.pose
+
+
+def pose_now(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, name: str) -> messages.PoseMesh | None:
+    """What to tell the backend of the pose that the object's mesh has. None = the object stands still. Any thread."""
+    mesh = driver_of(object)
+    return None if mesh is None else _pose(object, mesh, depsgraph, name)
 
 
 def forget() -> None:

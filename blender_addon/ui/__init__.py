@@ -10,6 +10,7 @@ def _rooms() -> tuple[ModuleType, ...]:
     from . import (
         asking,
         icons,
+        operators_animation,
         operators_assets,
         operators_attributes,
         operators_backend,
@@ -38,6 +39,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_assets,
         operators_import,
         operators_export,
+        operators_animation,
         operators_objects,
         operators_packing,
         operators_attributes,

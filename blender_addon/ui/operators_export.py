@@ -4,25 +4,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bpy
-import numpy as np
 from bpy_extras.io_utils import ExportHelper
 
 from ..core import file_kinds, wording
-from ..core.camera import as_matrix
 from ..host import current, file_formats, objects
-from ..protocol import errors, messages, things
+from ..protocol import errors
 from . import asking
 from .operators_methods import active_splats
+from .outgoing import MOST_HARMONICS, make_ready, outgoing
 from .paragraphs import paragraph
-
-if TYPE_CHECKING:
-    from ..protocol import remote
-
-_MOST_HARMONICS = 4  # degrees
-_FILE_S = 3600.0  # a large file is written meanwhile
 
 _items: list[tuple[str, str, str]] = []  # Blender does not keep the texts of a dynamic enum
 
@@ -56,7 +49,7 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
     format: bpy.props.EnumProperty(name="Format", description="What kind of file is written", items=_formats)
     as_placed: bpy.props.BoolProperty(
         name="As It Stands in Blender",
-        description="Write the splats moved, turned and scaled as the object is; else as they are stored",
+        description="Write the splats moved, turned, scaled and posed as the object is; else as they are stored",
         default=True,
     )
     frame: bpy.props.EnumProperty(
@@ -72,9 +65,9 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
     harmonics: bpy.props.IntProperty(
         name="Most Harmonics",
         description="The highest degree of view-dependent colour that is written; less makes the file smaller",
-        default=_MOST_HARMONICS,
+        default=MOST_HARMONICS,
         min=0,
-        max=_MOST_HARMONICS,
+        max=MOST_HARMONICS,
     )
 
     @classmethod
@@ -127,43 +120,17 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
         splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
         if splats is None or not objects.is_splats(splats):
             raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
-        if not current.is_interactive():
-            current.connect()  # then it is known what the backend writes
-            current.wait_until(lambda: bool(current.session().formats) and current.session().is_listed, 10)
-        path, writes = Path(bpy.path.abspath(self.filepath)), file_formats.writes()
-        suffix = file_kinds.suffix_of(path, writes)
-        if not suffix:
-            message = f"'{path.name}' does not end in {' or '.join(writes)}."
-            raise errors.UserError("unsupported", message, f"Give a name such as splats{writes[0]}.")
-        asset, version = splats.splatwright.asset, objects.shown_version(splats)
-        if not version and asset in current.session().assets:
-            version = current.session().assets[asset].head
-        if not version:
-            message = f"The backend does not have the splats of '{splats.name}'."
-            raise errors.UserError("not_found", message, "Locate them first.")
-        choices = self._choices(context, splats, path)
-
-        def write(backend: remote.Backend) -> None:
-            if backend.is_local:  # it writes the file where it belongs, and what lies beside some kinds of files
-                backend.request(messages.AllowFolder(path=str(path.parent)), messages.Done)
-                wish = messages.ExportFile(asset=asset, version=version, path=str(path), choices=choices)
-                backend.request(wish, messages.Done, _FILE_S)
-            else:
-                file_kinds.refuse_far_parts(path, suffix)
-                backend.fetch_file(asset, version, path, suffix.removeprefix("."), choices=choices)
-
-        asking.ask(write, lambda _: current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}"))
-
-    def _choices(self, context: Any, splats: bpy.types.Object, path: Path) -> things.ExportChoices:
-        context.view_layer.update()  # a script may have moved it just now
-        form = file_formats.format_named(path)
-        # What stands in Blender's world is in no frame of the file's own, so that it is turned into the usual one.
-        usual = form.frame if form is not None and self.as_placed else ""
-        return things.ExportChoices(
-            frame={"FORMAT": usual, "OTHER": self.axes}.get(self.frame, self.frame),
-            world_from_object=as_matrix(np.array(splats.matrix_world, np.float64)) if self.as_placed else None,
-            sh_degree=self.harmonics if self.harmonics < _MOST_HARMONICS else None,
+        path = Path(bpy.path.abspath(self.filepath))
+        make_ready(splats, path)
+        leaving = outgoing(
+            splats,
+            path,
+            context.evaluated_depsgraph_get(),  # a script may have moved it just now
+            as_placed=self.as_placed,
+            frame={"FORMAT": "", "OTHER": self.axes}.get(self.frame, self.frame),
+            harmonics=self.harmonics,
         )
+        asking.ask(leaving.write, lambda _: current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}"))
 
 
 def _menu() -> Any:  # the stubs of 4.5 think that a menu draws without itself

@@ -182,6 +182,7 @@ class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):
         if active_splats(context) is None:
             paragraph(self.layout, context, "Select the splats that you want to write to a file.", "INFO")
         self.layout.operator("splatwright.export_splats", icon="EXPORT")
+        self.layout.operator("splatwright.export_animation", icon="RENDER_ANIMATION")
 
 
 CLASSES = (
