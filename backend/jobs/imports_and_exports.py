@@ -10,6 +10,7 @@ import numpy as np
 from backend.jobs.bindings import stored_binding
 from backend.jobs.splat_files import read_splat_file, write_splat_file
 from backend.rigging.baking import bake_pose
+from backend.rigging.moved import moved_binding
 from backend.splats.io.content import SplatContent, turned
 from backend.splats.io.frames import Frame, frame_called, is_mirrored, up_in
 from backend.splats.moved import moved_cloud
@@ -78,6 +79,7 @@ def export_version(
     content = SplatContent(cloud, assets.frame(card.asset), card.antialiased, extra)
     if choices.world_from_object is not None:
         matrix = np.array(choices.world_from_object).reshape(4, 4)
-        content, binding = replace(content, cloud=moved_cloud(cloud, matrix), frame=_WORLD), None
+        content = replace(content, cloud=moved_cloud(cloud, matrix), frame=_WORLD)
+        binding = None if binding is None else moved_binding(binding, matrix, content.cloud.means)
     frame = frame_called(choices.frame) if choices.frame else None
     write_splat_file(path, content, binding, frame=frame, sh_degree=choices.sh_degree)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from backend.jobs.bindings import checked_binding
+from backend.jobs.bound_folder import is_bound_folder, read_bound_folder, write_bound_folder
 from backend.rigging.binding import Binding
-from backend.splats.io import BOUND, format_by_name, read_splats, refuse_unwritable_name, write_splats
+from backend.rigging.moved import moved_binding
+from backend.splats.io import BOUND, BOUND_FOLDER, format_by_name, read_splats, refuse_unwritable_name, write_splats
 from backend.splats.io.content import SplatContent, cleaned, turned, with_sh_degree
-from backend.splats.io.frames import Frame, frame_called
+from backend.splats.io.frames import Frame, frame_called, rotation_between
 from backend.store.payload import (
     arrays_to_cloud,
     binding_of,
@@ -29,6 +34,9 @@ def read_splat_file(path: Path, frame: Frame | None = None) -> tuple[SplatConten
     Raises UserError when the file is missing or damaged.
     """
     path = Path(path)
+    if is_bound_folder(path):
+        content, binding = read_bound_folder(path)
+        return (content if frame is None else replace(content, frame=frame)), binding
     if path.suffix.lower() != BOUND:
         return read_splats(path, frame), None
     if not path.is_file():
@@ -63,19 +71,37 @@ def write_splat_file(
     sh_degree: as in `write_splats`.
     """
     path = Path(path)
-    if path.suffix.lower() != BOUND:
+    if not keeps_binding(path):
         prescribes = format_by_name(path).prescribes_frame
         write_splats(path, content, frame or (None if prescribes else content.frame), sh_degree)
         return
-    if frame is not None and frame != content.frame:  # what splats are bound to stands in their own frame
-        content, binding = turned(content, frame), None
+    if frame is not None and frame != content.frame:
+        content, binding = turned_with_binding(content, binding, frame)
     content = with_sh_degree(content, min(content.cloud.sh_degree, 4 if sh_degree is None else sh_degree))
+    if is_bound_folder(path):
+        write_bound_folder(path, content, binding)
+        return
     arrays = with_extra(cloud_to_arrays(content.cloud), content.extra)
     facts = {"frame": content.frame, "antialiased": "yes" if content.antialiased else "no"}
     write_arrays(path, arrays if binding is None else with_binding(arrays, binding.to_arrays()), facts)
 
 
+def turned_with_binding(
+    content: SplatContent, binding: Binding | None, frame: Frame
+) -> tuple[SplatContent, Binding | None]:
+    """Both in another frame; into a mirrored one the binding does not go."""
+    turn = np.eye(4)
+    turn[:3, :3] = rotation_between(content.frame, frame)
+    content = turned(content, frame)
+    return content, None if binding is None else moved_binding(binding, turn, content.cloud.means)
+
+
 def refuse_unwritable_splat_name(path: Path) -> None:
     """Raises UserError when the file's name ends with no format that can be written."""
-    if Path(path).suffix.lower() != BOUND:
+    if not keeps_binding(path):
         refuse_unwritable_name(path)
+
+
+def keeps_binding(path: Path) -> bool:
+    """Whether what is written under this name holds what the splats are bound to, too."""
+    return Path(path).suffix.lower() in (BOUND, BOUND_FOLDER)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from backend.methods.job import Job
-from backend.splats.io import BOUND, FORMATS, READABLE, WRITABLE
+from backend.splats.io import BOUND, BOUND_CARD, BOUND_FOLDER, FORMATS, READABLE, WRITABLE
 from backend.splats.io.frames import COMMON_FRAMES
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Catalog
@@ -98,8 +98,8 @@ def catalog() -> Catalog:
             MethodInfo(id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings)
             for m in all_methods()
         ),
-        reads=(*READABLE, BOUND),
-        writes=(*WRITABLE, BOUND),
+        reads=(*READABLE, BOUND, BOUND_FOLDER, BOUND_CARD),
+        writes=(*WRITABLE, BOUND, BOUND_FOLDER),
         formats=tuple(
             FormatInfo(
                 name=form.name,

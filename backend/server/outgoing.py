@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -51,6 +52,10 @@ class Outgoing:
             if request.choices.pose or not path.is_file():
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._desk.export_file(request.asset, request.version, path, request.choices)
+            if path.is_dir():
+                shutil.rmtree(path)
+                message = f"What '{request.format}' writes is a folder, which cannot be fetched."
+                raise UserError("unsupported", message, "Ask for safetensors, which holds the same.")
             content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
             self._downloads[session, name] = _Download(path, content)
         return DownloadOpened(download=name, size=len(content), file_name=f"{request.asset}.{request.format}")

@@ -10,7 +10,7 @@ from ..protocol import errors, things
 
 PlyKind = Literal["splats", "points", "mesh", "unknown"]
 _LARGEST_HEADER = 2**16  # bytes
-_IN_PARTS = {".meta.json": ".sog", ".gltf": ".glb"}
+_IN_PARTS = {".meta.json": ".sog", ".gltf": ".glb", ".bound": ".safetensors", ".bound.json": ".safetensors"}
 _SPLATS = (b"f_dc_0", b"packed_position")  # properties that only splats have: plain, and compressed by PlayCanvas
 
 

@@ -22,9 +22,13 @@ from backend.splats.io.formats import (
 )
 
 BOUND = ".safetensors"  # splats together with what they are bound to, which `jobs/splat_files.py` reads and writes
+BOUND_FOLDER = ".bound"  # the same as a folder of files that other programs read, see `jobs/bound_folder.py`,
+BOUND_CARD = ".bound.json"  # and the file in it that can be chosen where folders cannot
 
 __all__ = [
     "BOUND",
+    "BOUND_CARD",
+    "BOUND_FOLDER",
     "FORMATS",
     "READABLE",
     "WRITABLE",

@@ -32,7 +32,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        raise _explain(error, path) from error
+        raise explain_unwritten(error, path) from error
     finally:
         _remove(temporary)
 
@@ -49,7 +49,8 @@ def _remove(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _explain(error: OSError, path: Path) -> UserError:
+def explain_unwritten(error: OSError, path: Path) -> UserError:
+    """The error for what could not be written there."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         message = f"The disk is full: '{path}' could not be written."
         return UserError("disk_full", message, "Free some space or choose another folder.")

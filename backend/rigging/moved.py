@@ -1,0 +1,20 @@
+"""A binding that goes along where all of its splats are moved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.rigging.binding import Binding
+
+
+def moved_binding(binding: Binding, matrix: np.ndarray, means: np.ndarray) -> Binding | None:
+    """The same splats on the same faces, everything carried by one affine map.
+
+    matrix: [4, 4]. means: float32 [N, 3], of the splats after the map.
+    None where the map mirrors, because the mesh's faces would look inwards.
+    """
+    turn = matrix[:3, :3]
+    if np.linalg.det(turn) <= 0:
+        return None
+    vertices = binding.mesh.vertices @ turn.T + matrix[:3, 3]
+    return binding.resting(vertices.astype(np.float32), means)
