@@ -228,6 +228,10 @@ class Backend:
         """What a finished job of the category "meshing" made."""
         return self.request(FetchMesh(job=job), MeshData, FILE_S)
 
+    def bound_mesh(self, asset: str, version: str = "") -> MeshData:
+        """The mesh at rest that a version is bound to."""
+        return self.request(FetchMesh(asset=asset, version=version), MeshData, FILE_S)
+
     def measure_views(self, asset: str, version: str = "", capture: Path | str | None = None, **sending: Any) -> Job:
         """Compares a version with every photo of a capture; None = the one that it was trained on, or measured with.
 

@@ -186,7 +186,7 @@ class MeshData(Message, frozen=True):
 
     vertices: Array  # [V, 3] float32
     faces: Array  # [F, 3] int32, counter-clockwise seen from outside
-    colors: Array  # [V, 3] uint8 sRGB
+    colors: Array  # [V, 3] uint8 sRGB, or [0, 3] where there are none
 
 
 class PhotoData(Message, frozen=True):

@@ -196,9 +196,15 @@ class FetchSplats(Message, frozen=True):
 
 
 class FetchMesh(Message, frozen=True):
-    """The mesh that a finished job made."""
+    """The mesh that a finished job made, or at rest the one that a version is bound to."""
 
-    job: Identifier
+    job: Identifier = ""
+    asset: Identifier = ""  # instead of a job
+    version: Identifier = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.job) == bool(self.asset):
+            raise ValueError("a mesh is that of a job or of an asset")
 
 
 class PoseMesh(Message, frozen=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.fatal import fatal_reason
 from backend.jobs.imports_and_exports import export_version, import_asset, import_version
@@ -158,6 +159,13 @@ class Desk:
     def mesh(self, job: str) -> MeshData:
         """What a job of the category "meshing" made."""
         return self._methods.mesh(job)
+
+    def bound_mesh(self, asset: str, version: str = "") -> MeshData:
+        """The mesh at rest that a version is bound to, in the asset's frame."""
+        binding = stored_binding(self._assets, self._assets.version(asset, version))
+        if binding is None:
+            raise UserError("not_found", "These splats are not bound to a mesh.", "Bind them first.")
+        return MeshData(binding.mesh.vertices, binding.mesh.faces, np.empty((0, 3), np.uint8))
 
     def jobs(self) -> tuple[JobState, ...]:
         return self._queue.states()
@@ -326,6 +334,8 @@ def _version_info(card: VersionCard) -> VersionInfo:
         created=card.created,
         bounds=card.bounds,
         bound_vertices=card.bound_vertices,
+        bound_splats=card.bound_splats,
+        far_splats=card.far_splats,
         sh_degree=card.sh_degree,
         antialiased=card.antialiased,
     )

@@ -259,7 +259,7 @@ class Conversation:
             if isinstance(outcome, Splats) and isinstance(message, FetchSplats):
                 self._frames.put(session, f"splats {message.asset} {message.version}", id, outcome)
             elif isinstance(outcome, MeshData) and isinstance(message, FetchMesh):
-                self._frames.put(session, f"mesh {message.job}", id, outcome)
+                self._frames.put(session, f"mesh {message.job} {message.asset} {message.version}", id, outcome)
             elif isinstance(outcome, PhotoData) and isinstance(message, FetchPhoto):
                 self._frames.put(session, f"photo {message.asset} {message.version} {message.view}", id, outcome)
             else:
@@ -271,6 +271,8 @@ class Conversation:
         match message:
             case FetchSplats():
                 return self._threads.slow, lambda: self._desk.bake(message.asset, message.version, message.most)
+            case FetchMesh(job=""):
+                return self._threads.slow, lambda: self._desk.bound_mesh(message.asset, message.version)
             case FetchMesh():
                 return self._threads.slow, lambda: self._desk.mesh(message.job)
             case FetchPhoto():

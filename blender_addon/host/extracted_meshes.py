@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..protocol import messages
+from . import objects
 
 COLORS = "Color"
 _MATERIAL = "Splatwright Vertex Colors"
@@ -17,19 +18,14 @@ _MATERIAL = "Splatwright Vertex Colors"
 def create(context: Any, name: str, data: messages.MeshData, splats: bpy.types.Object | None) -> bpy.types.Object:
     """An object in the active collection, selected, that stands where the splats stand."""
     mesh = _mesh(name, data)
-    mesh.materials.append(_material())
+    if len(data.colors):
+        mesh.materials.append(_material())
     object = bpy.data.objects.new(name, mesh)
     if splats is not None:
         object.matrix_world = splats.matrix_world.copy()
     collection = context.collection or context.scene.collection
     collection.objects.link(object)
-    layer = context.view_layer
-    layer.update()  # else it does not know the new object yet
-    for other in layer.objects:
-        other.select_set(False)
-    if object.name in layer.objects:  # not when the collection is excluded from it
-        object.select_set(True)
-        layer.objects.active = object
+    objects.select(context, object)
     return object
 
 
@@ -42,9 +38,11 @@ def _mesh(name: str, data: messages.MeshData) -> bpy.types.Mesh:
     mesh.loops.foreach_set("vertex_index", faces.ravel())
     mesh.polygons.add(len(faces))
     mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
-    mesh.attributes.new(COLORS, "BYTE_COLOR", "POINT").data.foreach_set("color_srgb", _rgba(data.colors).ravel())
-    mesh.color_attributes.active_color_name = COLORS
-    mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
+    if len(data.colors):
+        colors = mesh.attributes.new(COLORS, "BYTE_COLOR", "POINT")
+        colors.data.foreach_set("color_srgb", _rgba(data.colors).ravel())
+        mesh.color_attributes.active_color_name = COLORS
+        mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
     mesh.update(calc_edges=True)
     mesh.validate()
     mesh.shade_smooth()

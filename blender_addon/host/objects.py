@@ -63,15 +63,20 @@ def create(context: Any, asset: things.AssetInfo, *, follow_job: bool = True) ->
     _ups[asset.asset] = asset.up
     collection = context.collection or context.scene.collection
     collection.objects.link(object)
-    layer = context.view_layer
-    layer.update()  # else it does not know the new object yet
-    for other in layer.objects:
-        other.select_set(False)
-    if object.name in layer.objects:  # not when the collection is excluded from it
-        object.select_set(True)
-        layer.objects.active = object
+    select(context, object)
     samples.want(asset)
     return object
+
+
+def select(context: Any, object: bpy.types.Object) -> None:
+    """Alone, and as the active one."""
+    layer = context.view_layer
+    layer.update()  # else it does not know a new object yet
+    for other in layer.objects:
+        other.select_set(False)
+    if object.name in layer.objects:  # not when its collection is excluded from it
+        object.select_set(True)
+        layer.objects.active = object
 
 
 def _points_of(asset: things.AssetInfo) -> npt.NDArray[np.float32]:

@@ -11,13 +11,15 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..core import file_kinds
 from ..host import current, file_formats, objects, samples
-from ..protocol import errors, things
+from ..protocol import errors, messages, things
 from . import asking, uploads
+from .operators_bound_mesh import add_mesh, bound_mesh_of
 from .paragraphs import paragraph
 
 if TYPE_CHECKING:
     from ..protocol import remote
 
+_Imported = tuple[things.AssetInfo, messages.MeshData | None]  # with the mesh that it is bound to
 _SAMPLE_S = 30.0  # without a window the sample of a new object is waited for so long
 
 
@@ -124,13 +126,14 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
         _refuse_unknown(paths)
         frame = {"FILE": "", "OTHER": self.axes}.get(self.frame, self.frame)
 
-        def load(backend: remote.Backend) -> list[things.AssetInfo]:
-            imported: list[things.AssetInfo] = []
+        def load(backend: remote.Backend) -> list[_Imported]:
+            imported: list[_Imported] = []
             for path in paths:
                 if not backend.is_local:
                     file_kinds.refuse_far_parts(path, file_kinds.suffix_of(path, file_formats.reads()))
                 with uploads.sending(backend, path.name) as upload:
-                    imported.append(backend.import_file(path, frame=frame, **upload))
+                    info = backend.import_file(path, frame=frame, **upload)
+                imported.append((info, bound_mesh_of(backend, info.asset)))
             return imported
 
         asking.ask(load, _imported)
@@ -143,10 +146,14 @@ def _refuse_unknown(paths: list[Path]) -> None:
             raise errors.UserError("unsupported", message, f"Readable are: {', '.join(file_formats.reads())}.")
 
 
-def _imported(assets: list[things.AssetInfo]) -> None:
-    for asset in assets:
+def _imported(imported: list[_Imported]) -> None:
+    assets = [asset for asset, _ in imported]
+    for asset, mesh in imported:
         asking.learn(asset=asset)
-        objects.create(bpy.context, asset, follow_job=False)
+        splats = objects.create(bpy.context, asset, follow_job=False)
+        if mesh is not None:
+            add_mesh(bpy.context, splats, mesh)
+            objects.select(bpy.context, splats)
         if not current.is_interactive():
             current.wait_until(lambda asset=asset: samples.of(asset.asset) is not None, _SAMPLE_S)
         for note in asset.notes:

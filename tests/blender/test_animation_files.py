@@ -118,3 +118,35 @@ def test_in_a_window_blender_goes_on_while_frames_are_written(
     assert stopped.is_over and bpy.context.scene.frame_current == 1
     connected.wait_until(lambda: False, 0.5)
     assert len(list(tmp_path.glob("none_*.ply"))) <= 1
+
+
+@pytest.mark.parametrize("name", ["ball.bound", "ball.safetensors"])
+def test_bound_splats_come_back_with_their_mesh_and_follow_it(
+    connected: ModuleType, bound: Any, tmp_path: Path, name: str
+) -> None:
+    bpy.context.scene.frame_set(3)
+    assert bpy.ops.splatwright.export_splats(filepath=str(tmp_path / name), object=bound.name) == {"FINISHED"}
+    for object in (bound.splatwright.mesh, bound):
+        bpy.data.objects.remove(object)
+    chosen = tmp_path / name / "bound.json" if name == "ball.bound" else tmp_path / name
+    assert bpy.ops.splatwright.import_splats(filepath=str(chosen)) == {"FINISHED"}
+    ball = bpy.context.view_layer.objects.active
+    mesh = ball.splatwright.mesh
+    assert mesh is not None and mesh.display_type == "WIRE" and mesh.hide_render
+    before = tmp_path / "before.ply"
+    bpy.ops.splatwright.export_splats(filepath=str(before), object=ball.name)
+    for vertex in mesh.data.vertices:
+        vertex.co.z += 1
+    mesh.data.update()
+    after = tmp_path / "after.ply"
+    bpy.ops.splatwright.export_splats(filepath=str(after), object=ball.name)
+    assert height(connected, before) == pytest.approx(2, abs=0.1)  # the pose that was written is the new rest
+    assert height(connected, after) - height(connected, before) == pytest.approx(1, abs=1e-2)
+
+
+def test_a_lost_mesh_is_added_again(connected: ModuleType, bound: Any) -> None:
+    count = len(bound.splatwright.mesh.data.vertices)
+    bpy.data.objects.remove(bound.splatwright.mesh)
+    assert bound.splatwright.mesh is None
+    assert bpy.ops.splatwright.add_bound_mesh(object=bound.name) == {"FINISHED"}
+    assert len(bound.splatwright.mesh.data.vertices) == count

@@ -67,7 +67,7 @@ def test_whatever_the_backend_writes_is_exported_and_read_again(
     writes = connected.session().writes
     reads = connected.session().reads
     assert {".ply", ".spz", ".safetensors"} <= set(writes) & set(reads)
-    for suffix in writes:
+    for suffix in set(writes) - {".bound"}:  # which is a folder of bound splats, see test_animation_files
         target = tmp_path / suffix.removeprefix(".") / f"again{suffix}"
         target.parent.mkdir()
         assert bpy.ops.splatwright.export_splats(filepath=str(target), object="small") == {"FINISHED"}

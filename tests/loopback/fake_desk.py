@@ -157,8 +157,11 @@ class FakeDesk:
     def mesh(self, job: str) -> MeshData:
         if self.job(job).status != "finished":
             raise UserError("not_found", f"The job '{job}' made no mesh.")
-        triangle = np.eye(3, dtype=np.float32)
-        return MeshData(vertices=triangle, faces=np.arange(3, dtype=np.int32)[None], colors=np.zeros((3, 3), np.uint8))
+        return _triangle(colors=np.zeros((3, 3), np.uint8))
+
+    def bound_mesh(self, asset: str, version: str) -> MeshData:
+        self._asset(asset)
+        return _triangle(colors=np.empty((0, 3), np.uint8))
 
     def _count(self, job: str, pace: float) -> None:
         while not self.closed:
@@ -306,3 +309,7 @@ class FakeDesk:
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _triangle(colors: np.ndarray) -> MeshData:
+    return MeshData(vertices=np.eye(3, dtype=np.float32), faces=np.arange(3, dtype=np.int32)[None], colors=colors)

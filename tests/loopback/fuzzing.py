@@ -54,6 +54,7 @@ SEEDS: tuple[Message, ...] = (
     m.RunMethod(method="crop", asset="asset-1", version="v1", settings={"keep": "inside"}, box=IDENTITY),
     m.RunMethod(method="bind", asset="asset-1", vertices=_TRIANGLE, faces=_FACE, name="bind"),
     m.FetchMesh(job="job-1"),
+    m.FetchMesh(asset="asset-1", version="v1"),
     m.PoseMesh(pose="arm", asset="asset-1", vertices=_TRIANGLE),
     m.MeasureViews(asset="asset-1", capture=FolderCapture(path=OUTSIDE)),
     m.ListFigures(asset="asset-1", first=1),

@@ -47,6 +47,9 @@ def test_a_mesh_is_fetched_as_arrays(backend: Backend, asset: str) -> None:
     assert np.array_equal(mesh.vertices, CORNERS) and np.array_equal(mesh.faces, TRIANGLE)
     with pytest.raises(UserError, match="no job"):
         backend.mesh("job-99")
+    assert len(backend.bound_mesh(asset).vertices) == 3
+    with pytest.raises(UserError, match="asset"):
+        backend.bound_mesh("asset-99")
 
 
 def test_many_large_meshes_do_not_use_up_the_credit(backend: Backend, asset: str) -> None:

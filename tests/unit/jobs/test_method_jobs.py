@@ -109,6 +109,17 @@ def test_bound_splats_are_drawn_where_the_mesh_is_posed(room: Room, asset: Asset
     assert np.abs(again.color - rest.color).max() < 2e-3, "said again, a pose is replaced"
 
 
+def test_the_mesh_that_splats_are_bound_to_can_be_had_again(room: Room, asset: AssetInfo) -> None:
+    vertices, faces = icosphere()
+    with pytest.raises(UserError, match="not bound to a mesh"):
+        room.desk.bound_mesh(asset.asset)
+    done(room, "bind", asset.asset, vertices=vertices, faces=faces)
+    mesh = room.desk.bound_mesh(asset.asset)
+    assert np.array_equal(mesh.vertices, vertices) and np.array_equal(mesh.faces, faces) and not len(mesh.colors)
+    with pytest.raises(UserError, match="not bound to a mesh"):
+        room.desk.bound_mesh(asset.asset, asset.head)
+
+
 def test_bound_splats_are_written_where_the_mesh_is_posed(room: Room, asset: AssetInfo, tmp_path: Path) -> None:
     vertices, faces = icosphere()
     done(room, "bind", asset.asset, vertices=vertices, faces=faces)
