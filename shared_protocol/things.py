@@ -103,6 +103,8 @@ class VersionInfo(Part, frozen=True):
     created: float = 0.0  # seconds since 1970
     bounds: Bounds | None = None  # in the asset's frame, without stray splats; None = unknown
     bound_vertices: Count = 0  # of the mesh that it is bound to, which `PoseMesh` moves; 0 = it is not bound
+    bound_splats: Count | None = None  # how many follow it; None = unknown, as of versions of earlier days
+    far_splats: Count | None = None  # of these, how many are too far from it to be stretched with it
     sh_degree: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
     antialiased: bool = False  # how it wants to be drawn
 

@@ -46,7 +46,7 @@ class RenderService:
         if len(wish.vertices) != card.bound_vertices:
             count = f"{len(wish.vertices):,} vertices, and the one that the splats are bound to {card.bound_vertices:,}"
             hint = "Undo what changed the mesh's topology, or bind the splats again."
-            raise UserError("bad_input", f"The mesh has {count}.", hint)
+            raise UserError("bad_input", f"The mesh has {count}.", hint, "splatwright.bind_again")
         self._poses.put(wish.pose, Pose(card.asset, card.id, wish.vertices))
 
     def posed_vertices(self, name: str, card: VersionCard) -> np.ndarray:

@@ -119,7 +119,8 @@ class AssetStore:
     ) -> VersionCard:
         """Stores a whole cloud as the newest version.
 
-        binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices.
+        binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices, each
+            splat's face is in faces (negative = none), and rigid says which of them are far.
         extra: further numbers of each splat by name, [N] each; edits do not keep them.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
@@ -138,7 +139,7 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=antialiased,
             bounds=_bounds(cloud),
-            bound_vertices=_vertices_of(binding),
+            **_counts_of(binding),
             extra=tuple(extra or ()),
         )
         return self._write(card, with_extra(_with_binding(cloud_to_arrays(cloud), binding), extra or {}))
@@ -175,7 +176,7 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=parent.antialiased,
             bounds=_bounds(cloud),
-            bound_vertices=_vertices_of(binding),
+            **_counts_of(binding),
         )
         arrays = cloud_to_arrays(cloud)
         if parent.sh_degree == cloud.sh_degree and len(self._chain(parent)) < _LONGEST_CHAIN:
@@ -247,8 +248,15 @@ def _bounds(cloud: SplatCloud) -> tuple[float, float, float, float, float, float
     return (a, b, c, d, e, f)
 
 
-def _vertices_of(binding: Arrays | None) -> int:
-    return 0 if binding is None else len(binding["mesh_vertices"])
+def _counts_of(binding: Arrays | None) -> dict[str, int]:
+    """What a version's card says of its binding."""
+    if binding is None:
+        return {}
+    return {
+        "bound_vertices": len(binding["mesh_vertices"]),
+        "bound_splats": int((binding["faces"] >= 0).sum()),
+        "far_splats": int(binding["rigid"].sum()),
+    }
 
 
 def _with_binding(arrays: Arrays, binding: Arrays | None) -> Arrays:

@@ -38,6 +38,18 @@ def splats(number: int) -> str:
     return "1 splat" if number == 1 else f"{count(number)} splats"
 
 
+def following(version: things.VersionInfo, mesh: str) -> str:
+    """Which of a bound version's splats follow the mesh of that name."""
+    if version.bound_splats is None:
+        return f"These splats follow '{mesh}'."
+    sentences = [f"{count(version.bound_splats)} of {splats(version.splats)} follow '{mesh}'."]
+    if version.far_splats:
+        sentences.append(f"{count(version.far_splats)} of them are far from it, and are not stretched with it.")
+    if version.bound_splats < version.splats:
+        sentences.append("The others stay where they are.")
+    return " ".join(sentences)
+
+
 def size(bytes: int) -> str:
     """640 KB, 12.5 MB, 1.2 GB; decimal, as file managers say it."""
     if bytes < 1_000_000:

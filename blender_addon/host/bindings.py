@@ -18,6 +18,7 @@ _CLIENT = secrets.token_hex(6)  # nobody else's poses have our names
 _NAMES = 4  # taken in turn, so that a pose is not replaced while a picture of it is on its way
 _MODIFIER = "Splatwright Mesh"
 POSE_S = 20.0
+_BROKEN = "The mesh has vertices that are no numbers; splats that hang on them are hidden. Check its modifiers."
 
 
 class _Bound(msgspec.Struct):
@@ -157,7 +158,8 @@ def _tell(link: BackendLink, state: _Bound, pose: messages.PoseMesh) -> None:
         global _has_answer
         state.is_asking, _has_answer = False, True
         if isinstance(answer, messages.Done):
-            state.known, state.trouble = pose, ""
+            state.known = pose
+            state.trouble = "" if np.isfinite(pose.vertices).all() else _BROKEN
         elif isinstance(answer, errors.UserError) and answer.kind == "connection":
             state.sent = None
         elif isinstance(answer, errors.UserError):  # the mesh has other vertices now: said once, until it changes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..protocol import remote
 
 CATEGORIES = ("editing", "meshing", "rigging")
-_TAKE_THE_MESH_AS_POSED = ("apply_pose",)  # other rigging methods want it as it was captured
+_TAKE_THE_MESH_AS_POSED = ("apply_pose",)  # that the splats follow; others want one as it was captured
 
 
 def active_splats(context: Any) -> bpy.types.Object | None:
@@ -36,12 +36,13 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
     method: bpy.props.StringProperty(name="Method", description="The method's name, such as crop")
     object: bpy.props.StringProperty(name="Splats", description="The splat object; empty: the active one")
     box: bpy.props.StringProperty(name="Box", description="The object around the region; empty: the scene's choice")
-    mesh: bpy.props.StringProperty(name="Mesh", description="The mesh to bind to; empty: the scene's choice")
+    mesh: bpy.props.StringProperty(
+        name="Mesh",
+        description="The mesh to bind to; empty: the scene's choice, or for a pose the one that is followed",
+    )
     settings: bpy.props.StringProperty(
         name="Settings", description='Of the method, over those of the scene, such as {"margin": 2}'
     )
-
-    _driver = ""  # the mesh that the splats will follow
 
     @classmethod
     def description(cls, context: Any, operator_properties: Any) -> str:
@@ -77,53 +78,36 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
                 "bad_input", f"There is no method '{self.method}' for splats.", f"There are: {known}."
             )
         splats = self._splats(context)
-        settings = settings_properties.values(properties.settings_of(context.scene, method), method)
-        request = messages.RunMethod(
-            method=method.id,
-            asset=splats.splatwright.asset,
-            version=objects.shown_version(splats),
-            settings=settings | wording.settings_from_text(self.settings),
-            **self._inputs(context, method, splats),
-        )
-        begun: list[str] = []
-        name, driver = splats.name, self._driver  # the operator is gone when the answer comes
-
-        def started(state: things.JobState) -> None:
-            begun.append(state.job)
-            _started(state, name, driver)
-
-        asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)
-        if not current.is_interactive():
-            state = asking.wait_for_job(begun[0])
-            self.report({"INFO"}, f"{method.label}: {wording.status(state)}")
+        inputs, driver = self._inputs(context, method, splats)
+        settings = wording.settings_from_text(self.settings)
+        if ended := begin(context.scene, method, splats, inputs, driver, settings):
+            self.report({"INFO"}, f"{method.label}: {ended}")
 
     def _splats(self, context: Any) -> bpy.types.Object:
         splats = _object_called(self.object) if self.object else active_splats(context)
         if splats is None or not objects.is_splats(splats):
             raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
-        if current.session().job_of_asset(splats.splatwright.asset) is not None:
-            raise errors.UserError("refused", f"'{splats.name}' is still being worked on.", "Wait until that is done.")
+        refuse_busy(splats)
         return splats
 
-    def _inputs(self, context: Any, method: things.MethodInfo, splats: bpy.types.Object) -> dict[str, Any]:
-        """What the category of the method takes from the scene."""
+    def _inputs(self, context: Any, method: things.MethodInfo, splats: Any) -> tuple[dict[str, Any], str]:
+        """What the category of the method takes from the scene, and the mesh that the splats will follow."""
         chosen: Any = context.scene.splatwright
         if method.category == "editing":
             box = _object_called(self.box) if self.box else chosen.box
-            return (
-                {} if box is None else {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}
-            )
+            if box is not None:
+                return {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}, ""
         if method.category == "rigging":
-            mesh = _object_called(self.mesh) if self.mesh else chosen.bind_mesh
+            as_posed = method.id in _TAKE_THE_MESH_AS_POSED
+            followed = splats.splatwright.mesh if as_posed else None
+            mesh = _object_called(self.mesh) if self.mesh else followed or chosen.bind_mesh
             if mesh is None:
                 raise errors.UserError(
                     "bad_input", "No mesh is chosen.", "Choose the mesh that the splats shall follow."
                 )
-            at_rest = chosen.bind_pose == "REST" and method.id not in _TAKE_THE_MESH_AS_POSED
-            found = regions.mesh_of(splats, mesh, at_rest=at_rest)
-            self._driver = mesh.name
-            return {"vertices": found.vertices, "faces": found.faces}
-        return {}
+            found = regions.mesh_of(splats, mesh, at_rest=chosen.bind_pose == "REST" and not as_posed)
+            return {"vertices": found.vertices, "faces": found.faces}, mesh.name
+        return {}, ""
 
 
 class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
@@ -146,6 +130,44 @@ class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
     def execute(self, context: Any) -> set[Any]:
         splats = active_splats(context)
         return asking.attempt(self, lambda: _fetch_mesh(self.job, splats.name if splats else ""))
+
+
+def refuse_busy(splats: Any) -> None:
+    """Raises UserError while a job works on the splats."""
+    if current.session().job_of_asset(splats.splatwright.asset) is not None:
+        raise errors.UserError("refused", f"'{splats.name}' is still being worked on.", "Wait until that is done.")
+
+
+def begin(
+    scene: Any,
+    method: things.MethodInfo,
+    splats: Any,
+    inputs: dict[str, Any],
+    driver: str = "",
+    settings: dict[str, Any] | None = None,
+) -> str:
+    """Runs a method on the version that an object shows; without a window it waits, and says how that ended.
+
+    inputs: what the method takes from the scene, as `RunMethod` has it. driver: the mesh that the splats will follow.
+    settings: over those of the scene. Raises UserError.
+    """
+    chosen = settings_properties.values(properties.settings_of(scene, method), method)
+    request = messages.RunMethod(
+        method=method.id,
+        asset=splats.splatwright.asset,
+        version=objects.shown_version(splats),
+        settings=chosen | (settings or {}),
+        **inputs,
+    )
+    begun: list[str] = []
+    name = splats.name
+
+    def started(state: things.JobState) -> None:
+        begun.append(state.job)
+        _started(state, name, driver)
+
+    asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)
+    return "" if current.is_interactive() else wording.status(asking.wait_for_job(begun[0]))
 
 
 def _started(state: things.JobState, splats: str, driver: str) -> None:

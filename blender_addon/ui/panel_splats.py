@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false
-"""The active splats, and what can be done with them: edit, mesh, rig, export."""
+"""The active splats, and what can be done with them: edit, mesh, export."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from typing import Any
 import bpy
 
 from ..core import wording
-from ..core.session import JobView
-from ..host import current, local_display, objects, packed, point_attributes, preferences, properties, versions
-from ..protocol import things
-from . import settings_panel
+from ..host import current, local_display, objects, packed, point_attributes, preferences, versions
+from .method_panels import MethodsPanel, draw_choices
 from .operators_methods import active_splats
 from .panel_render import SPLATWRIGHT_PT_render
-from .panel_train import draw_job
+from .panel_rig import SPLATWRIGHT_PT_rig
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
-
-_MOST_SETTINGS_IN_VIEW = 4
 
 
 class SPLATWRIGHT_PT_splats(SidebarPanel, bpy.types.Panel):
@@ -83,54 +79,6 @@ def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
     layout.operator("splatwright.write_attributes", icon="SPREADSHEET").object = splats.name
 
 
-class MethodsPanel(SidebarPanel):
-    """Every method of a category, with its settings and its button, as the catalog has them."""
-
-    category = ""
-    empty = ""
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        return bool(properties.methods_of(cls.category))
-
-    def draw(self, context: Any) -> None:
-        layout: Any = self.layout
-        splats = active_splats(context)
-        if splats is None:
-            paragraph(layout, context, self.empty, "INFO")
-        self.draw_inputs(layout, context, splats)
-        # What there is something to choose for comes first: the rest are small steps beside it.
-        for method in sorted(properties.methods_of(self.category), key=lambda method: not method.settings):
-            draw_method(layout, context, method)
-        job = newest_job(self.category, splats)
-        if job is not None:
-            draw_job(layout.box(), context, job)
-
-    def draw_inputs(self, layout: Any, context: Any, splats: bpy.types.Object | None) -> None:
-        """What the methods take besides the splats."""
-
-
-def newest_job(category: str, splats: Any) -> JobView | None:
-    """Of those that work, or worked, on these splats."""
-    if splats is None:
-        return None
-    for job in reversed(current.session().jobs.values()):
-        if job.state.category == category and job.state.asset == splats.splatwright.asset:
-            return job
-    return None
-
-
-def draw_method(layout: Any, context: Any, method: things.MethodInfo) -> None:
-    """A method's settings, in view when they are few, and the button that runs it."""
-    if len(method.settings) <= _MOST_SETTINGS_IN_VIEW:
-        settings_panel.draw(layout, context.scene, method)
-    else:
-        settings_panel.draw_folded(layout, context.scene, method)
-    row = layout.row()
-    row.scale_y = 1.2
-    row.operator("splatwright.run_method", text=method.label).method = method.id
-
-
 class SPLATWRIGHT_PT_edit(MethodsPanel, bpy.types.Panel):
     bl_label = "Edit"
     bl_options = {"DEFAULT_CLOSED"}
@@ -138,7 +86,7 @@ class SPLATWRIGHT_PT_edit(MethodsPanel, bpy.types.Panel):
     empty = "Select the splats that you want to edit."
 
     def draw_inputs(self, layout: Any, context: Any, splats: bpy.types.Object | None) -> None:
-        _draw_choices(layout, context, "box")
+        draw_choices(layout, context.scene.splatwright, "box")
         if splats is not None and context.scene.splatwright.box is None:
             paragraph(layout, context, "Choose an object around the region, such as a cube or an Empty.", "INFO")
 
@@ -148,30 +96,6 @@ class SPLATWRIGHT_PT_mesh(MethodsPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
     category = "meshing"
     empty = "Select the splats that shall become a mesh."
-
-
-class SPLATWRIGHT_PT_rig(MethodsPanel, bpy.types.Panel):
-    bl_label = "Rig"
-    bl_options = {"DEFAULT_CLOSED"}
-    category = "rigging"
-    empty = "Select the splats that shall follow a mesh."
-
-    def draw_inputs(self, layout: Any, context: Any, splats: Any) -> None:
-        _draw_choices(layout, context, "bind_mesh", "bind_pose")
-        if splats is not None and context.scene.splatwright.bind_mesh is None:
-            paragraph(layout, context, "Choose the mesh that the splats shall follow.", "INFO")
-        if splats is not None and splats.splatwright.mesh is not None:
-            shown = versions.find(splats.splatwright.asset, splats.splatwright.version)
-            if shown is not None and shown.bound_vertices:
-                paragraph(layout, context, f"These splats follow '{splats.splatwright.mesh.name}'.", "LINKED")
-
-
-def _draw_choices(layout: Any, context: Any, *names: str) -> None:
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
-    for name in names:
-        column.prop(context.scene.splatwright, name)
 
 
 class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):

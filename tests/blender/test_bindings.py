@@ -7,10 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import bound_ball
 import bpy
 import numpy as np
 import pytest
 import splat_scene
+from bound_ball import followed
 
 Room = Callable[[str], ModuleType]
 
@@ -18,30 +20,7 @@ Room = Callable[[str], ModuleType]
 @pytest.fixture
 def bound(connected: ModuleType, room: Room, tmp_path: Path) -> tuple[Any, Any]:
     """The ball, bound to a mesh of its own shape with a shape key that moves it to x = -1.5."""
-    ball = splat_scene.make(tmp_path)
-    bpy.ops.mesh.primitive_uv_sphere_add(radius=1.0, segments=24, ring_count=16)
-    mesh = bpy.context.view_layer.objects.active
-    mesh.name, mesh.hide_render = "Driver", True
-    mesh.shape_key_add(name="Basis")
-    moved = mesh.shape_key_add(name="Moved")
-    for point in moved.data:
-        point.co.x -= 1.5
-    moved.value = 0.0  # Blender 5 adds keys at 1
-    before = ball.splatwright.version
-    bpy.ops.splatwright.run_method(method="bind", object=ball.name, mesh=mesh.name)
-    versions = room("host.versions")
-    assert connected.wait_until(lambda: len(versions.of(ball.splatwright.asset)) == 2, 30)
-    assert ball.splatwright.version != before and ball.splatwright.mesh == mesh
-    return ball, mesh
-
-
-def followed(room: Room, connected: ModuleType, ball: Any) -> str:
-    """The pose in which a viewport draws the ball once the backend knows it."""
-    bindings = room("host.bindings")
-    known = bindings.pose_of(ball)
-    bindings.follow(bpy.context.evaluated_depsgraph_get())
-    connected.wait_until(lambda: bindings.pose_of(ball) != known, 10)
-    return bindings.pose_of(ball)
+    return bound_ball.make(connected, room, tmp_path)
 
 
 def test_each_change_of_the_mesh_is_a_pose_of_its_own(

@@ -1,0 +1,117 @@
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
+"""What can be done with splats that are bound: let go of their mesh, or bind them again after it was changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..host import current, objects, properties, regions, rest_surfaces
+from ..protocol import errors, messages
+from . import asking, operators_methods
+from .operators_methods import active_splats
+
+if TYPE_CHECKING:
+    from ..protocol import remote
+
+
+def _chosen(name: str, context: Any) -> bpy.types.Object:
+    """The splats that an operator is about. Raises UserError unless they follow a mesh."""
+    splats: Any = bpy.data.objects.get(name) if name else active_splats(context)
+    if splats is None or not objects.is_splats(splats):
+        raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+    if splats.splatwright.mesh is None:
+        raise errors.UserError("bad_input", f"'{splats.name}' follows no mesh.", "Bind it to one first.")
+    return splats
+
+
+def _may_be_chosen(operator: Any, context: Any) -> bool:
+    if not current.is_interactive():
+        return True  # the object may be given by name
+    splats: Any = active_splats(context)
+    if splats is None or splats.splatwright.mesh is None:
+        operator.poll_message_set("Select splats that follow a mesh first")
+        return False
+    return True
+
+
+class SPLATWRIGHT_OT_unbind_splats(bpy.types.Operator):
+    bl_idname = "splatwright.unbind_splats"
+    bl_label = "Unbind"
+    bl_description = "Let the splats stay at rest. Their binding is kept: choose the mesh again, and they follow it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    object: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Splats", description="The splat object; empty: the active one", options={"HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return _may_be_chosen(cls, context)
+
+    def execute(self, context: Any) -> set[Any]:
+        def unbind() -> None:
+            splats: Any = _chosen(self.object, context)
+            splats.splatwright.mesh = None
+
+        return asking.attempt(self, unbind)
+
+
+class SPLATWRIGHT_OT_bind_again(bpy.types.Operator):
+    bl_idname = "splatwright.bind_again"
+    bl_label = "Bind Again"
+    bl_description = "Bind the splats to their mesh as it is now, where its surface at rest is still the same one"
+    bl_options = {"REGISTER"}
+
+    object: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Splats", description="The splat object; empty: the active one", options={"HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not asking.can_ask(cls) or not _may_be_chosen(cls, context):
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[Any]:
+        return asking.attempt(self, lambda: _bind_again(_chosen(self.object, context), context.scene))
+
+
+def _bind_again(splats: Any, scene: Any) -> None:
+    """The version that is shown holds the splats at rest, so that it can be bound to any mesh of the same surface."""
+    name, asset, version = splats.name, splats.splatwright.asset, objects.shown_version(splats)
+    operators_methods.refuse_busy(splats)
+    scene_name = scene.name
+
+    def fetch(backend: remote.Backend) -> messages.MeshData:
+        return backend.bound_mesh(asset, version)
+
+    def compare(before: messages.MeshData) -> None:
+        splats: Any = bpy.data.objects.get(name)
+        scene: Any = bpy.data.scenes.get(scene_name)
+        method = properties.method_called("bind")
+        if splats is None or scene is None or splats.splatwright.mesh is None or method is None:
+            return
+        mesh = splats.splatwright.mesh
+        now = regions.mesh_of(splats, mesh, at_rest=scene.splatwright.bind_pose == "REST")
+        rest_surfaces.refuse_another(mesh.name, before, now)
+        operators_methods.begin(scene, method, splats, {"vertices": now.vertices, "faces": now.faces}, mesh.name)
+
+    asking.ask(fetch, compare)
+
+
+CLASSES = (SPLATWRIGHT_OT_unbind_splats, SPLATWRIGHT_OT_bind_again)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
