@@ -37,7 +37,6 @@ class MeshDriver:
     """
 
     def __init__(self, mesh: TriangleMesh, driver: Driver, *, keep_thickness: bool, stretch_limit: float) -> None:
-        self.faces = mesh.faces
         self._frames = TriangleFrames(mesh, keep_thickness=keep_thickness)
         self._is_smooth, self._stretch_limit = driver == "smooth", stretch_limit
         around = self._frames.touches().T.tocsr()  # [V, F]
@@ -49,7 +48,7 @@ class MeshDriver:
 
     def rows(self, faces: np.ndarray) -> np.ndarray:
         """Which three maps splats on these faces [N] blend by their barycentrics: [N, 3] int32."""
-        return self.faces[faces] if self._is_smooth else np.repeat(faces[:, None], 3, axis=1)
+        return self._frames.joined_faces[faces] if self._is_smooth else np.repeat(faces[:, None], 3, axis=1)
 
     def maps(self, vertices: np.ndarray) -> Maps:
         """vertices: [V, 3] float32, of the moved mesh; may hold what is no number."""

@@ -24,6 +24,8 @@ class TriangleFrames:
 
     def __init__(self, mesh: TriangleMesh, *, keep_thickness: bool) -> None:
         self.faces, self._keep_thickness = mesh.faces, keep_thickness
+        joined = mesh.joined()
+        self.joined_faces = joined.faces  # [F, 3]: which faces meet, also where each has vertices of its own
         self.vertex_count = len(mesh.vertices)
         frames, self.areas = _frames(mesh.corners)
         extent = np.ptp(mesh.vertices.astype(np.float64), axis=0).max() if len(mesh.vertices) else 0.0
@@ -36,7 +38,7 @@ class TriangleFrames:
         self._neighbours = self._weights_of_neighbours(good)
         self.usable = good  # [F] bool: the map of such a face is known
         self.usable[self._poor] = np.asarray(self._neighbours.sum(axis=1)).ravel() > 0
-        self._volume = _volume(mesh.vertices, mesh.faces) if mesh.is_watertight else 0.0
+        self._volume = _volume(mesh.vertices, mesh.faces) if joined.is_watertight else 0.0
 
     def maps(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """What became of each face: J [F, 3, 3] float64, which carries what lies around it at rest into the pose.
@@ -67,10 +69,10 @@ class TriangleFrames:
         return csr_matrix(diags(np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)) @ weights)
 
     def touches(self) -> csr_matrix:
-        """[F, V]: 1 where a vertex is a corner of a face."""
+        """[F, V]: 1 where a vertex is a corner of a face; of several at one place, the first."""
         rows = np.repeat(np.arange(len(self.faces)), 3)
         shape = (len(self.faces), self.vertex_count)
-        return csr_matrix((np.ones(len(rows)), (rows, self.faces.ravel())), shape=shape)
+        return csr_matrix((np.ones(len(rows)), (rows, self.joined_faces.ravel())), shape=shape)
 
 
 def _frames(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

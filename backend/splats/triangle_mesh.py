@@ -8,6 +8,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+_ONE_PLACE = 1e6  # vertices that are nearer than this part of the mesh's size lie at one place
+
 
 @dataclass(frozen=True)
 class TriangleMesh:
@@ -43,6 +45,18 @@ class TriangleMesh:
         there = np.sort(edges[:, 0] * len(self.vertices) + edges[:, 1])
         back = np.sort(edges[:, 1] * len(self.vertices) + edges[:, 0])
         return bool((np.diff(there) > 0).all() and np.array_equal(there, back))
+
+    def joined(self) -> TriangleMesh:
+        """The same mesh, whose faces name one vertex where several lie at one place: the first of these.
+
+        Files of games and of flat shading give every face, or every seam of a texture, vertices of its own.
+        """
+        size = np.ptp(self.vertices.astype(np.float64), axis=0).max(initial=0)
+        if not np.isfinite(size) or size == 0:
+            return self
+        places = np.rint(self.vertices.astype(np.float64) * (_ONE_PLACE / size)).astype(np.int64)
+        _, first, group = np.unique(places, axis=0, return_index=True, return_inverse=True)
+        return TriangleMesh(self.vertices, first[group.ravel()].astype(np.int32)[self.faces], self.colors)
 
     def pieces(self) -> np.ndarray:
         """[F] int: for every face the number, from 0, of the connected piece that it belongs to."""

@@ -47,6 +47,24 @@ def test_beside_the_mesh_smooth_maps_tear_nothing(cloud: SplatCloud) -> None:
     assert psnr(posed(cloud, inner, carry, "smooth"), truth) > psnr(posed(cloud, inner, carry, "per_face"), truth) + 3
 
 
+def test_faces_with_vertices_of_their_own_hang_together_where_they_meet(cloud: SplatCloud) -> None:
+    mesh = tube(24, 41, radius=0.28)
+    loose = TriangleMesh(
+        mesh.corners.reshape(-1, 3).astype(np.float32), np.arange(3 * len(mesh.faces), dtype=np.int32).reshape(-1, 3)
+    )
+    assert loose.joined().is_watertight and not loose.is_watertight
+    whole, apart = (posed(cloud, which, twist, "smooth").bake() for which in (mesh, loose))
+    assert np.abs(whole.means - apart.means).max() < 1e-5
+    assert np.abs(whole.log_scales - apart.log_scales).max() < 1e-3
+
+    def mirror(points: np.ndarray) -> np.ndarray:
+        return points * (-1, 1, 1)
+
+    whole, apart = (posed(cloud, which, mirror, "smooth").bake() for which in (mesh, loose))
+    assert np.abs(apart.means - mirror(cloud.means)).max() < 1e-4
+    assert np.abs(whole.means - apart.means).max() < 1e-5
+
+
 def stretch(points: np.ndarray) -> np.ndarray:
     return points * (1, 1, 3.0)
 
