@@ -15,11 +15,12 @@ EPILOG = """\b
 Examples:
   splatwright bind fox.ply fox.obj -o bound.safetensors                    splats and binding in one file
   splatwright bind fox.ply fox.obj --pose jump.obj -o jump.ply             the splats as the moved mesh takes them
+  splatwright bind fox.ply fox.obj --pose run.npz -o frames/fox_####.ply   a file for each frame of an animation
   splatwright bind bound.safetensors jump.obj --method apply_pose -o jump.ply
 
 \b
 The mesh must stand where the splats stand. A posed mesh is the same mesh with its vertices moved: as many of
-them, in the same order.
+them, in the same order. An animation is a .npz file of numpy's with the array "vertices", frames x vertices x 3.
 """
 
 
@@ -29,7 +30,11 @@ them, in the same order.
 @click.option(
     "-o", "--output", type=PATH, required=True, help="A .ply of the splats, or .safetensors with the binding."
 )
-@click.option("--pose", type=PATH, help="The mesh after it was moved; the splats are written in that pose.")
+@click.option(
+    "--pose",
+    type=PATH,
+    help="The mesh after it was moved, or a .npz of its vertices in each frame; the splats are written in that pose.",
+)
 @click.option("--method", default="bind", show_default=True, help="What to do; see 'splatwright methods'.")
 @settings_option
 @quiet_option
@@ -44,4 +49,5 @@ def bind(splats: Path, mesh: Path, output: Path, quiet: bool, as_json: bool, **w
     if as_json:
         print_json(report)
     elif not quiet:
-        say(f"{report.bound:,} of {report.splats:,} splats follow the mesh, written to {report.output}.")
+        where = f"{report.frames:,} frames written to" if "#" in report.output else "written to"
+        say(f"{report.bound:,} of {report.splats:,} splats follow the mesh, {where} {report.output}.")

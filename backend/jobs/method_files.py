@@ -22,9 +22,12 @@ from backend.jobs.splat_files import read_splat_file, refuse_unwritable_splat_na
 from backend.meshing.inputs import MeshingInputs
 from backend.methods import registry
 from backend.methods.registry import Method
+from backend.rigging import animation
 from backend.rigging.baking import bake_pose
+from backend.rigging.binding import Binding, refuse_broken
+from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
-from backend.splats.io import read_and_warn, read_cloud, refuse_unwritable_name, write_splats
+from backend.splats.io import SplatContent, read_and_warn, read_cloud, refuse_unwritable_name, write_splats
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
@@ -79,7 +82,7 @@ class BindRequest:
     mesh: Path
     output: Path  # .safetensors keeps the binding; .ply holds the splats alone
     method: str = "bind"
-    pose: Path | None = None  # the same mesh, moved: the splats follow it
+    pose: Path | None = None  # the same mesh, moved: the splats follow it; .npz = moving, a file is written a frame
     settings: Settings = field(default_factory=dict)
 
 
@@ -88,6 +91,7 @@ class BindReport(msgspec.Struct, frozen=True, kw_only=True):
     splats: int
     bound: int  # the others stay where they are
     vertices: int
+    frames: int  # that were written; 1 where the mesh does not move
 
 
 def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
@@ -140,15 +144,40 @@ def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     refuse_unwritable_splat_name(request.output)
     content, known = read_splat_file(request.splats)
     mesh = read_mesh(request.mesh)
-    posed = None if request.pose is None else read_mesh(request.pose)
+    moves = request.pose is not None and request.pose.suffix.lower() == animation.SUFFIX
+    frames = animation.read_animation(request.pose) if request.pose is not None and moves else None
+    posed = None if request.pose is None or moves else read_mesh(request.pose)
+    if frames is not None:
+        animation.file_of_frame(request.output, 1)  # or it is refused before the work
     job.stage(method.label)
     result = method.run(settings, RiggingInputs(content.cloud, mesh, known), job)
     made, binding = result.cloud, result.binding
     if posed is not None:
         made, binding = bake_pose(made, binding, posed.vertices)
-    write_splat_file(request.output, replace(content, cloud=made), binding)
-    bound = int((binding.faces >= 0).sum())
-    return BindReport(output=str(request.output), splats=len(made), bound=bound, vertices=len(binding.mesh.vertices))
+    if frames is None:
+        write_splat_file(request.output, replace(content, cloud=made), binding)
+    else:
+        _write_frames(request.output, replace(content, cloud=made), binding, frames, job)
+    return BindReport(
+        output=str(request.output),
+        splats=len(made),
+        bound=int((binding.faces >= 0).sum()),
+        vertices=len(binding.mesh.vertices),
+        frames=1 if frames is None else len(frames),
+    )
+
+
+def _write_frames(output: Path, content: SplatContent, binding: Binding, frames: np.ndarray, job: RunningJob) -> None:
+    """The same splats in the same order in each file: none is split. frames: [P, V, 3], numbered from 1."""
+    job.stage("Writing the frames")
+    for vertices in frames:
+        refuse_broken(binding.fitting(vertices))
+    bound = BoundRepresentation(content.cloud, binding, "cpu")
+    for number, vertices in enumerate(frames, 1):
+        moved = bound.posed(vertices).bake()
+        resting = binding.resting(vertices, moved.means)
+        write_splat_file(animation.file_of_frame(output, number), replace(content, cloud=moved), resting)
+        job.progress(number, len(frames))
 
 
 def _method(category: str, identifier: str, given: Settings) -> tuple[Method, msgspec.Struct]:

@@ -79,6 +79,36 @@ def test_splats_are_written_as_the_posed_mesh_takes_them(ball: Path, shape: Tria
     assert np.allclose(read_cloud(later).sh, CLOUD.sh, atol=1e-6)
 
 
+def test_an_animation_becomes_a_file_for_each_frame(
+    ball: Path, shape: TriangleMesh, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = shape.vertices + np.arange(3, dtype=np.float32)[:, None, None]
+    np.savez(tmp_path / "run.npz", vertices=frames)
+    words = ["bind", str(ball), str(tmp_path / "rest.obj"), "--pose", str(tmp_path / "run.npz"), "-o"]
+    assert run([*words, str(tmp_path / "frames" / "ball_##.ply")]) == 0
+    assert "3 frames written to" in capsys.readouterr().err
+    names = [f"ball_0{number}.ply" for number in (1, 2, 3)]
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == names
+    for shift, name in enumerate(names):
+        assert np.allclose(read_cloud(tmp_path / "frames" / name).means, CLOUD.means + shift, atol=1e-5)
+    frames[2, 5] = np.nan
+    for broken, said in (
+        ({"vertices": frames}, "no numbers"),
+        ({"vertices": frames[:2, 1:]}, "vertices"),
+        ({"vertices": frames[0]}, "no animation"),
+        ({"points": frames}, "no animation"),
+    ):
+        np.savez(tmp_path / "run.npz", **broken)
+        assert run([*words, str(tmp_path / "none" / "ball_#.ply")]) == 1
+        assert said in capsys.readouterr().err
+    assert run([*words, str(tmp_path / "none" / "ball.ply")]) == 1
+    assert "no animation" in capsys.readouterr().err
+    np.savez(tmp_path / "run.npz", vertices=frames[:2])
+    assert run([*words, str(tmp_path / "none" / "ball.ply")]) == 1
+    assert "one file for all frames" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
