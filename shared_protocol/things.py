@@ -35,6 +35,7 @@ JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cance
 ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
 READING = frozenset({"meshing", "evaluation"})  # categories of jobs that make no version of their asset
 PixelType = Literal["uint8", "float16", "float32"]
+SplatColors = Literal["own", "binding"]  # how well they hang on their mesh; unbound versions have only their own
 # A suffix without its first dot: "ply", "compressed.ply". `Catalog.formats` says which there are.
 FileFormat = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-z]{1,20}(\.[0-9a-z]{1,20})?\Z")]
 Suffix = Annotated[str, msgspec.Meta(pattern=r"\A(\.[0-9a-z]{1,20}){1,2}\Z")]  # of a file's name
@@ -224,6 +225,7 @@ class SceneObject(Part, frozen=True):
     visible: bool = True
     pose: Identifier = ""  # of `PoseMesh`, said before for this asset and version; "" = at rest
 
+    colors: SplatColors = "own"
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.world_from_object)):
             raise ValueError("an object's transform needs finite numbers")

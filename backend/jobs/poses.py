@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.rigging.bound import BoundRepresentation, PosedRepresentation
+from backend.rigging.quality import BindingQuality
 from shared_protocol.errors import UserError
 
 MOST_POSES = 64
@@ -23,12 +24,24 @@ class Pose:
     version: str
     vertices: np.ndarray  # [V, 3]
     splats: PosedRepresentation | None = None  # made when it is drawn for the first time
+    quality: BindingQuality | None = None  # the same in the colours of their binding
 
     def of(self, bound: BoundRepresentation) -> PosedRepresentation:
         """The splats in this pose. Raises UserError when the vertices are those of another mesh."""
         if self.splats is None:
             self.splats = bound.posed(self.vertices)
         return self.splats
+
+    def quality_of(self, bound: BoundRepresentation) -> BindingQuality:
+        """As `of`, in the colours of the binding."""
+        if self.quality is None:
+            self.quality = BindingQuality(self.of(bound))
+        return self.quality
+
+    @property
+    def nbytes(self) -> int:
+        """Of the splats that were made."""
+        return sum(made.nbytes for made in (self.splats, self.quality) if made is not None)
 
 
 class Poses:
@@ -64,7 +77,6 @@ class Poses:
         """Splats of poses that were not drawn lately are made again when they are."""
         room = _MOST_BYTES
         for pose in reversed(self._poses.values()):
-            if pose.splats is not None:
-                room -= pose.splats.nbytes
-                if room < 0:
-                    pose.splats = None
+            room -= pose.nbytes
+            if room < 0:
+                pose.splats = pose.quality = None

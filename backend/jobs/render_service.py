@@ -15,6 +15,7 @@ from backend.jobs.device import DeviceKind
 from backend.jobs.live import LiveAssets
 from backend.jobs.poses import Pose, Poses
 from backend.rigging.bound import BoundRepresentation
+from backend.rigging.quality import BindingQuality
 from backend.splats.cameras import Camera
 from backend.splats.rendering import Drawing, SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
@@ -115,9 +116,12 @@ class RenderService:
             return live.representation
         card = self._assets.version(item.asset, item.version)
         known = self._cache.find(card.asset, card.id) or self._read(card)
-        if item.pose and isinstance(known, BoundRepresentation):
-            return self._pose_of(item.pose, card).of(known)
-        return known
+        if not isinstance(known, BoundRepresentation):
+            return known
+        pose = self._pose_of(item.pose, card) if item.pose else None
+        if item.colors == "binding":
+            return BindingQuality(known) if pose is None else pose.quality_of(known)
+        return known if pose is None else pose.of(known)
 
     def _read(self, card: VersionCard) -> _Kept:
         cloud, binding = self._assets.read(card), stored_binding(self._assets, card)

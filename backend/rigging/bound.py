@@ -12,7 +12,7 @@ from backend.rigging.binding import Binding
 from backend.rigging.posing import SplatPoser
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import polar_parts
+from backend.splats.deformation import greatest_eigenvalues, polar_parts
 from backend.splats.deformed_shapes import deformed_shapes
 from backend.splats.representation import CloudRepresentation, Splats
 from backend.splats.sh_rotation import rotate_sh
@@ -46,6 +46,10 @@ class BoundRepresentation:
     def bake(self) -> SplatCloud:
         return self.cloud
 
+    def greatest_stretches(self) -> np.ndarray:
+        """How many times as long each splat's surroundings are along the axis that has grown most, [N] float64."""
+        return np.ones(len(self.cloud))
+
     def posed(self, vertices: np.ndarray) -> PosedRepresentation:
         """The splats as the moved mesh takes them along.
 
@@ -59,11 +63,11 @@ class PosedRepresentation:
     """Bound splats in one pose: places by the mesh, covariances J C J^T, colours turned along."""
 
     def __init__(self, bound: BoundRepresentation, vertices: np.ndarray) -> None:
-        self.antialiased = bound.antialiased
+        self.antialiased, self.binding, self.device = bound.antialiased, bound.binding, bound.device
         self._bound = bound
         self._maps = bound.poser.maps(vertices)
         self._posed = bound.poser.pose(vertices, self._maps)
-        device = bound.device
+        device = self.device
         rest = bound.rest.splats(_NO_CAMERA, 0.0, 0)
         self._splats = replace(
             rest,
@@ -79,7 +83,7 @@ class PosedRepresentation:
     @property
     def nbytes(self) -> int:
         """Memory it takes beside the splats at rest, that of the processor and the device together."""
-        posed, copies = self._posed, 1 if self._bound.device.type == "cpu" else 2
+        posed, copies = self._posed, 1 if self.device.type == "cpu" else 2
         return copies * (posed.means.nbytes + posed.covariances.nbytes + posed.turns.nbytes) + 5 * len(posed.hidden)
 
     def splats(self, camera: Camera, time: float, appearance: int) -> Splats:
@@ -88,6 +92,10 @@ class PosedRepresentation:
         assert isinstance(rest.colors, Tensor) and rest.sh_degree is not None
         colors = turned_colors(rest.sh_degree, rest.colors, self._splats.means, self._turns, camera)
         return replace(self._splats, colors=colors)
+
+    def greatest_stretches(self) -> np.ndarray:
+        """As of `BoundRepresentation`; the greatest singular value of each splat's map."""
+        return greatest_eigenvalues(self._bound.poser.stretches(self._maps))
 
     def bake(self) -> SplatCloud:
         """Shapes from the singular values, and SH coefficients turned: what `splats` shows, as a cloud."""

@@ -91,9 +91,13 @@ class SplatPoser:
 
     def jacobians(self, maps: Maps, posed: PosedArrays) -> np.ndarray:
         """The map of each splat, [N, 3, 3] float64; the identity for splats that follow nothing."""
+        return posed.turns @ self.stretches(maps)
+
+    def stretches(self, maps: Maps) -> np.ndarray:
+        """The stretch of each splat, [N, 3, 3] float64; the identity for splats that are rigid or follow nothing."""
         stretches = np.einsum("nk,nkij->nij", self.weights.astype(np.float64), maps.stretches[self.rows])
         stretches[self._rigid | ~self.led(maps)] = np.eye(3)
-        return posed.turns @ stretches
+        return stretches
 
 
 def _table(maps: Maps) -> np.ndarray:

@@ -156,7 +156,8 @@ def scene_objects(
     """What is to be drawn: every visible splat object and every instance of one, where the depsgraph has it.
 
     for_render: the depsgraph is a render's, which knows only what is rendered. Else `space` is the viewport whose local
-    view and visibilities count; None = any. pose_of: the pose of a bound object's mesh, by its name at the backend.
+    view and visibilities count, None = any; and the colours are those that the user has chosen to look at.
+    pose_of: the pose of a bound object's mesh, by its name at the backend.
     Objects whose asset the backend does not know or has no splats of yet, and flattened ones, are left out: for one of
     them it would refuse the whole picture.
     """
@@ -167,10 +168,15 @@ def scene_objects(
             version=shown_version(original),
             world_from_object=as_matrix(matrix),
             pose=pose_of(original),
+            colors="own" if for_render else _colors_of(original),
         )
         for original, matrix in shown_splats(depsgraph, for_render=for_render, space=space)
         if original.splatwright.asset in known  # type: ignore[attr-defined]
     )
+
+
+def _colors_of(object: Any) -> things.SplatColors:
+    return "binding" if object.splatwright.colors == "BINDING" else "own"
 
 
 def shown_splats(

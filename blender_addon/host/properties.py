@@ -121,6 +121,12 @@ def _mesh_chosen(self: Any, _context: object) -> None:
     bindings.depend_on_mesh(self.id_data)
 
 
+def _colors_chosen(_self: object, _context: object) -> None:
+    from . import eyes
+
+    eyes.mark_stale()
+
+
 def _is_box(_self: object, candidate: bpy.types.Object) -> bool:
     """Whatever has an extent; an Empty counts with its display size."""
     return (
@@ -156,6 +162,22 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=_is_mesh,
         update=_mesh_chosen,
+    )
+    colors: bpy.props.EnumProperty(
+        name="Colors",
+        description="What the colors of the splats say in the viewport; renders have the splats' own",
+        items=[
+            ("OWN", "Own", "The splats as they are", "NONE", 0),
+            (
+                "BINDING",
+                "Binding",
+                "How well each splat hangs on its mesh, and how far the pose stretches it",
+                "NONE",
+                1,
+            ),
+        ],
+        default="OWN",
+        update=_colors_chosen,
     )
 
 

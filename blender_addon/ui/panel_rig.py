@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..core import wording
-from ..host import bindings, current, properties, versions
+from ..host import bindings, current, local_display, properties, versions
 from ..protocol import things
 from .method_panels import draw_choices, draw_method, newest_job
 from .operators_methods import active_splats
@@ -17,6 +17,13 @@ from .paragraphs import paragraph
 from .sidebar import SidebarPanel
 
 _NEEDS_A_BINDING = ("apply_pose",)
+_LEGEND = (  # of the backend's colours: what, and Blender's icon that looks most like it
+    ("As at rest", "STRIP_COLOR_04"),
+    ("Stretched", "STRIP_COLOR_03"),
+    ("Stretched to twice its length", "STRIP_COLOR_01"),
+    ("Far: moved, never stretched", "STRIP_COLOR_05"),
+    ("Not bound", "STRIP_COLOR_09"),
+)
 
 
 class SPLATWRIGHT_PT_rig(SidebarPanel, bpy.types.Panel):
@@ -66,7 +73,22 @@ def _draw_binding(layout: Any, context: Any, splats: Any, bound: things.VersionI
     if trouble := bindings.trouble_of(splats):
         paragraph(layout, context, trouble, "ERROR")
         layout.operator("splatwright.bind_again", icon="FILE_REFRESH").object = splats.name
+    _draw_colors(layout, context, own)
     for method in properties.methods_of("rigging"):
         if method.id in _NEEDS_A_BINDING:
             draw_method(layout, context, method)
     layout.operator("splatwright.unbind_splats", icon="UNLINKED").object = splats.name
+
+
+def _draw_colors(layout: Any, context: Any, own: Any) -> None:
+    """What the viewport's colours say, and which colour says what."""
+    row = layout.row(heading="Colors")
+    row.prop(own, "colors", expand=True)
+    if own.colors != "BINDING":
+        return
+    if local_display.is_by_choice():
+        paragraph(layout, context, "Blender draws the splats in their own colors. Let the backend draw them.", "INFO")
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for text, icon in _LEGEND:
+        column.label(text=text, icon=icon)

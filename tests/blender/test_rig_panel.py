@@ -131,3 +131,24 @@ def test_vertices_that_are_no_numbers_are_said_and_hide_only_what_hangs_on_them(
     assert "no numbers" in text_of(draw)
     left = bound_ball.drawn(room, connected)
     assert np.isfinite(left).all() and 0.3 * whole < left[..., 3].sum() < 0.97 * whole
+
+
+def test_the_viewport_shows_the_binding_as_colours_and_renders_do_not(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room, draw: Draw
+) -> None:
+    ball, mesh = bound
+    eyes, objects = room("host.eyes"), room("host.objects")
+    assert "Not bound" not in text_of(draw)
+    eyes.collected()
+    ball.splatwright.colors = "BINDING"
+    assert eyes.is_stale, "the next tick asks for another picture"
+    assert "Not bound" in text_of(draw)
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    for for_render, wanted in ((False, "binding"), (True, "own")):
+        (shown,) = objects.scene_objects(depsgraph, for_render=for_render)
+        assert shown.colors == wanted
+    mesh.scale = (3, 3, 3)
+    assert followed(room, connected, ball)
+    picture = bound_ball.drawn(room, connected)
+    solid = picture[..., 3] > 0.9
+    assert solid.sum() > 500 and (picture[solid][:, 0] > 4 * picture[solid][:, 1]).all(), "all is red"

@@ -109,6 +109,22 @@ def test_bound_splats_are_drawn_where_the_mesh_is_posed(room: Room, asset: Asset
     assert np.abs(again.color - rest.color).max() < 2e-3, "said again, a pose is replaced"
 
 
+def test_a_binding_is_drawn_in_colours_that_say_how_good_it_is(room: Room, asset: AssetInfo) -> None:
+    vertices, faces = icosphere()
+    plain = drawn(room, SceneObject(asset=asset.asset, version=asset.head)).color
+    unbound = drawn(room, SceneObject(asset=asset.asset, version=asset.head, colors="binding")).color
+    assert np.array_equal(plain, unbound)
+    done(room, "bind", asset.asset, vertices=vertices, faces=faces)
+    room.desk.pose(PoseMesh(pose="wide", asset=asset.asset, vertices=3 * vertices))
+    rest = drawn(room, SceneObject(asset=asset.asset, colors="binding")).color
+    wide = drawn(room, SceneObject(asset=asset.asset, pose="wide", colors="binding")).color
+    own = drawn(room, SceneObject(asset=asset.asset, pose="wide")).color
+    solid = rest[..., 3] > 200
+    assert (rest[solid][:, 1] > 2 * rest[solid][:, 0]).all(), "at rest all is green"
+    assert (wide[solid][:, 0] > 4 * wide[solid][:, 1].astype(int)).all(), "three times as large, all is red"
+    assert np.array_equal(own[..., 3], wide[..., 3]) and not np.array_equal(own, wide)
+
+
 def test_the_mesh_that_splats_are_bound_to_can_be_had_again(room: Room, asset: AssetInfo) -> None:
     vertices, faces = icosphere()
     with pytest.raises(UserError, match="not bound to a mesh"):
