@@ -1,8 +1,8 @@
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 """Inside Blender: an animated figure as captures of it at rest and in poses, with the vertices of each.
 
-Writes into FOLDER: `rest` and `pose_0` ... (pictures no training sees), `learn` (a few poses, some cameras each) in
-NeRF's format, and `meshes.npz`: faces [F, 3], rest, pose_0 ... [V, 3], learn [poses, V, 3]; in Blender's world.
+Writes into FOLDER: `rest` and `pose_0` ... (pictures no training sees), `learn` (rest, and a few poses) in
+NeRF's format, and `meshes.npz`: faces [F, 3], rest, pose_0 ... [V, 3], in Blender's world; those of `learn` beside it.
 Its materials shine by themselves, brighter where they face the camera: a picture of a pose then differs from one at
 rest by the pose alone, and view-dependent colours must turn along to be right.
 Run as `python animated_figure.py FILE.glb ACTION FOLDER` by a Python that has Blender.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ def main(file: Path, action: str, folder: Path) -> None:
     figure = [o for o in bpy.data.objects if o.type == "MESH" and any(m.type == "ARMATURE" for m in o.modifiers)]
     for other in set(bpy.data.objects) - {armature, *figure}:
         bpy.data.objects.remove(other)  # shapes by which Blender shows bones
+    for part in figure:  # small faces, as a mesh from photos has
+        small = part.modifiers.new("Small", "SUBSURF")
+        small.subdivision_type, small.levels, small.render_levels = "SIMPLE", 2, 2
     for material in bpy.data.materials:
         shine(material)
     scene: Any = bpy.context.scene
@@ -54,13 +58,20 @@ def main(file: Path, action: str, folder: Path) -> None:
         go(scene, time)
         meshes[f"pose_{number}"], _ = mesh_of(figure)
         capture(scene, folder / f"pose_{number}", {"train": around(TEST_VIEWS, 0.37)}, center, radius)
-    frames = []
-    for number, time in enumerate(learned):
+    learn = folder / "learn"
+    shutil.copytree(folder / "rest" / "train", learn / "train")
+    shutil.copy(folder / "rest" / "transforms_train.json", learn)
+    frames, photos = [meshes["rest"]], {path.stem: 0 for path in (learn / "train").iterdir()}
+    for number, time in enumerate(learned, 1):
         go(scene, time)
         frames.append(mesh_of(figure)[0])
+        name = f"pose_{number}_"
         views = {"train": around(LEARN_VIEWS, 0.1 + number / LEARN_POSES / LEARN_VIEWS)}
-        capture(scene, folder / "learn", views, center, radius, name=f"pose{number}_", add=number > 0)
-    np.savez(folder / "meshes.npz", learn=np.stack(frames), **meshes)
+        capture(scene, learn, views, center, radius, name=name, add=True)
+        photos |= {path.stem: number for path in (learn / "train").glob(f"{name}*")}
+    shown = {"photos": np.array(list(photos)), "poses": np.array(list(photos.values()))}
+    np.savez(learn / "mesh_poses.npz", vertices=np.stack(frames), **shown)
+    np.savez(folder / "meshes.npz", **meshes)
 
 
 def shine(material: Any) -> None:
