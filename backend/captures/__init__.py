@@ -6,14 +6,17 @@ from backend.captures.capture import Capture, MaskUse, Photo, PointCloud, View
 from backend.captures.load import has_poses, load_capture
 from backend.captures.made_capture import make_capture
 from backend.captures.masks import choose_mask_use
+from backend.captures.mesh_poses import POSES_FILE, MeshPoses, read_mesh_poses
 from backend.captures.photos import photo_size, read_photos
 from backend.captures.pose_record import PoseResult
 from backend.captures.structure_from_motion import pose_photos
 from backend.captures.triangulation import triangulate_points
 
 __all__ = [
+    "POSES_FILE",
     "Capture",
     "MaskUse",
+    "MeshPoses",
     "Photo",
     "PointCloud",
     "PoseResult",
@@ -24,6 +27,7 @@ __all__ = [
     "make_capture",
     "photo_size",
     "pose_photos",
+    "read_mesh_poses",
     "read_photos",
     "triangulate_points",
 ]

@@ -131,11 +131,7 @@ def bind_to_mesh(
     keep_thickness, stretch_limit, driver: as in `Binding`.
     Raises UserError for a mesh that nothing can hang on.
     """
-    refuse_broken(mesh.vertices)
-    usable = np.flatnonzero(TriangleFrames(mesh, keep_thickness=keep_thickness).usable)
-    if not len(usable):
-        raise UserError("bad_input", "The mesh has no faces with an area.", "Choose a mesh with faces.")
-    count = len(cloud)
+    usable, count = faces_to_hang_on(mesh), len(cloud)
     nowhere = np.full(count, UNBOUND, np.int32), np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
     binding = Binding(mesh, *nowhere, np.zeros(count, bool), keep_thickness, stretch_limit, driver)
     is_any_near = False
@@ -156,6 +152,15 @@ def bind_to_mesh(
         hint = "Move the mesh to the splats, or allow a larger distance."
         raise UserError("bad_input", "No splat is near enough to the mesh to hang on it.", hint)
     return binding
+
+
+def faces_to_hang_on(mesh: TriangleMesh) -> np.ndarray:
+    """Indices of the faces whose motion is known. Raises UserError for a mesh that nothing can hang on."""
+    refuse_broken(mesh.vertices)
+    usable = np.flatnonzero(TriangleFrames(mesh, keep_thickness=False).usable)
+    if not len(usable):
+        raise UserError("bad_input", "The mesh has no faces with an area.", "Choose a mesh with faces.")
+    return usable
 
 
 def refuse_broken(vertices: np.ndarray) -> None:

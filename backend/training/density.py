@@ -38,3 +38,30 @@ class DensityControl(Protocol):
         ...
 
     def restore(self, state: dict[str, Tensor]) -> None: ...
+
+
+class NoDensityControl:
+    """For splats whose number is known from the beginning."""
+
+    @property
+    def wants_absolute_gradients(self) -> bool:
+        return False
+
+    def before_backward(self, representation: Representation, step: int, info: dict[str, Any]) -> None:
+        pass
+
+    def after_step(
+        self,
+        representation: Representation,
+        step: int,
+        info: dict[str, Any],
+        means_rate: float,
+        generator: torch.Generator,
+    ) -> None:
+        pass
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        pass

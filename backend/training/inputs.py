@@ -11,8 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from backend.captures.capture import Photo, PointCloud
+from backend.captures.mesh_poses import MeshPoses
+from backend.rigging.binding import Binding
 from backend.splats.cloud import SplatCloud
 from backend.splats.representation import Representation
+from backend.splats.triangle_mesh import TriangleMesh
+from backend.training.frame import SceneFrame
 from backend.training.plan import TrainingPlan
 from shared_protocol.errors import UserError
 
@@ -26,10 +30,23 @@ class TrainingInputs:
     points: PointCloud | None
     plan: TrainingPlan
     resume: bool = False  # go on from the newest checkpoint in the job's folder, if there is one
+    mesh: TriangleMesh | None = None  # at rest, in the capture's frame; only some methods want one
+    poses: MeshPoses | None = None  # in which pose each photo shows the mesh; None = all show it at rest
 
     def __post_init__(self) -> None:
         if not self.train_photos:
             raise UserError("bad_input", "There are no photos to train on.", "Add photos or hold out fewer.")
+
+    def frame(self) -> SceneFrame:
+        """The frame that training happens in."""
+        points = None if self.points is None else self.points.positions
+        if points is None and self.mesh is not None:
+            points = self.mesh.vertices
+        return SceneFrame.around([photo.camera for photo in self.train_photos], points)
+
+    def pose_of(self, photo: Photo) -> int | None:
+        """The number of the pose in which the photo shows the mesh; None = at rest. Raises UserError without one."""
+        return None if self.poses is None else self.poses.of(photo.name)
 
     @property
     def has_transparency(self) -> bool:
@@ -49,6 +66,11 @@ class TrainingInputs:
                     digest.update(np.ascontiguousarray(pixels[::4]).tobytes())
         if self.points is not None:
             digest.update(np.ascontiguousarray(self.points.positions).tobytes())
+        if self.mesh is not None:
+            digest.update(self.mesh.vertices.tobytes() + self.mesh.faces.tobytes())
+        if self.poses is not None:
+            digest.update(self.poses.vertices.tobytes())
+            digest.update(repr(sorted(self.poses.shown.items())).encode())
         return digest.hexdigest()
 
 
@@ -56,12 +78,13 @@ class TrainingInputs:
 class TrainingResult:
     """What a training method leaves behind."""
 
-    cloud: SplatCloud  # in the capture's frame
+    cloud: SplatCloud  # in the capture's frame; at rest
     steps: int  # done, counted from the very first, also when resumed
     finished: bool  # False when it was asked to stop early
     loss: float  # of the last step that was looked at
     background: tuple[float, float, float]  # sRGB 0..1, to show the cloud on
     near: float  # nearer splats were not drawn, in the capture's units
+    binding: Binding | None = None  # what the splats hang on
 
 
 class TrainingJob(Protocol):

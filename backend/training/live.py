@@ -30,11 +30,12 @@ class LiveSplats:
     def splats(self, camera: Camera, time: float, appearance: int) -> Splats:
         active = self.learned().splats()
         origin = torch.tensor(self.frame.origin, dtype=active.means.dtype, device=active.means.device)
+        extent, covariances = self.frame.extent, active.covariances
         return Splats(
-            means=origin + self.frame.extent * active.means,
+            means=origin + extent * active.means,
             quats=active.quats,
-            scales=self.frame.extent * active.scales,
-            covariances=None,
+            scales=None if active.scales is None else extent * active.scales,
+            covariances=None if covariances is None else extent**2 * covariances,
             opacities=active.opacities,
             colors=active.colors,
             sh_degree=self.sh_degree(),

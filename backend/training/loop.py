@@ -15,23 +15,23 @@ from backend.splats.raster import rasterization
 from backend.splats.similarity import psnr
 from backend.training.checkpoint import Checkpoint, CheckpointStore
 from backend.training.failures import diverged, out_of_memory_explained
-from backend.training.frame import SceneFrame
 from backend.training.inputs import TrainingInputs, TrainingJob, TrainingResult
 from backend.training.live import LiveSplats
 from backend.training.losses import Comparison
 from backend.training.recipe import Recipe
 from backend.training.representation import (
+    POSITIONS,
     ActiveSplats,
     Representation,
-    finite_splats,
     restore_optimizers,
+    seen_colors,
     static_parameters,
     training_state,
 )
 from backend.training.schedule import Schedule
 from backend.training.settings import TrainingSettings
 from backend.training.start import start_splats
-from backend.training.views import Background, Picture, ViewOrder, load_views
+from backend.training.views import Background, Picture, TrainingView, ViewOrder, load_views
 from shared_protocol.errors import UserError
 
 _JUDGED_PHOTOS = 4  # held-out photos behind the PSNR shown while training
@@ -55,12 +55,10 @@ class _Training:
         self.device = torch.device(inputs.plan.device)
         self.generator = torch.Generator(self.device).manual_seed(settings.seed)
         self.schedule = Schedule(settings, inputs.plan.steps)
-        cameras = [photo.camera for photo in inputs.train_photos]
-        self.frame = SceneFrame.around(cameras, None if inputs.points is None else inputs.points.positions)
+        self.frame = inputs.frame()
         self.background = Background.of(settings.background, inputs.has_transparency, self.device)
-        self.views = load_views(inputs.train_photos, self.frame, self.device, coarse=settings.coarse_until > 0)
-        judged = _spread(inputs.test_photos, _JUDGED_PHOTOS)
-        self.judged_views = load_views(judged, self.frame, self.device, coarse=False)
+        self.views = self._load(inputs.train_photos, coarse=settings.coarse_until > 0)
+        self.judged_views = self._load(_spread(inputs.test_photos, _JUDGED_PHOTOS), coarse=False)
         self.store = self._open_store()
         self.order = ViewOrder(len(self.views), [])
         self.done = 0
@@ -83,7 +81,7 @@ class _Training:
         while self.done < steps and not self.job.stop_early:
             self._step(self.done)
             self.done += 1
-            figures: dict[str, float] = {"loss": self.loss, "splats": len(self.splats.parameters["means"])}
+            figures: dict[str, float] = {"loss": self.loss, "splats": len(self.splats)}
             if self.judged_views and self.schedule.evaluates_after(self.done):
                 figures["psnr"] = self._psnr()
             if self.schedule.saves_after(self.done):
@@ -98,7 +96,7 @@ class _Training:
         view = self.views[self.order.next(self.generator)]
         picture = view.half if self.schedule.is_coarse(step) else view.full
         background = self.background.draw(self.generator)
-        splats = self.splats.splats()
+        splats = self.splats.splats(view.pose)
         image, alpha, info = self._draw(splats, picture, background, self.schedule.sh_degree(step))
         self.recipe.density.before_backward(self.splats, step, info)
         seen = Comparison(image[0], alpha[0, ..., 0], picture.target(background), picture.weights(), splats)
@@ -106,30 +104,33 @@ class _Training:
         self._look_at(loss, step)
         loss.backward()
         means_rate = self.schedule.means_rate(step)
-        self.splats.optimizers["means"].param_groups[0]["lr"] = means_rate
+        for name in self.splats.optimizers.keys() & POSITIONS:
+            self.splats.optimizers[name].param_groups[0]["lr"] = means_rate
         for optimizer in self.splats.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.recipe.density.after_step(self.splats, step, info, means_rate, self.generator)
-        if not len(self.splats.parameters["means"]):
+        if not len(self.splats):
             message = f"The training broke down at step {step}: no splat was left."
             raise UserError("diverged", message, "Lower the pruning opacity or use another seed.")
 
     def _draw(
         self, splats: ActiveSplats, picture: Picture, background: Tensor, sh_degree: int
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        degree, colors = seen_colors(splats, picture.viewmat, sh_degree)
         return rasterization(
             splats.means,
             splats.quats,
             splats.scales,
             splats.opacities,
-            splats.colors,
+            colors,
             picture.viewmat,
             picture.intrinsics,
             picture.width,
             picture.height,
             near_plane=self.settings.near_plane,
-            sh_degree=sh_degree,
+            sh_degree=degree,
+            covars=splats.covariances,
             backgrounds=background[None],
             rasterize_mode="antialiased" if self.settings.antialiased else "classic",
             absgrad=self.recipe.density.wants_absolute_gradients,
@@ -147,11 +148,10 @@ class _Training:
     @torch.no_grad()
     def _psnr(self) -> float:
         """Mean over some held-out photos at full size."""
-        splats, degree = self.splats.splats(), self.schedule.sh_degree(self.done - 1)
-        values = []
+        degree, values = self.schedule.sh_degree(self.done - 1), []
         for view in self.judged_views:
             picture, background = view.full, self.background.shown
-            image, _, _ = self._draw(splats, picture, background, degree)
+            image, _, _ = self._draw(self.splats.splats(view.pose), picture, background, degree)
             values.append(psnr(image[0].clamp(0, 1), picture.target(background), picture.weights()))
         return sum(values) / len(values)
 
@@ -165,6 +165,9 @@ class _Training:
             if not heard and self.job.folder is not None:
                 self._save(must=False)
 
+    def _load(self, photos: Sequence[Photo], *, coarse: bool) -> list[TrainingView]:
+        return load_views(photos, self.frame, self.device, coarse=coarse, pose_of=self.inputs.pose_of)
+
     def _open_store(self) -> CheckpointStore | None:
         if self.job.folder is None:
             return None
@@ -177,9 +180,13 @@ class _Training:
         return CheckpointStore(self.job.folder, identity, self.job.note)
 
     def _fresh(self) -> Representation:
-        settings, plan = self.settings, self.inputs.plan
         if self.inputs.resume:
             self.job.note("There is no checkpoint yet: starting at the first step.")
+        values = self._free_splats() if self.recipe.begin is None else self.recipe.begin(self.generator)
+        return self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+
+    def _free_splats(self) -> dict[str, Tensor]:
+        settings, plan = self.settings, self.inputs.plan
         start = start_splats(
             self.inputs.train_photos,
             self.inputs.points,
@@ -188,14 +195,13 @@ class _Training:
             random_count=max(1, int(settings.random_fraction * plan.max_splats)),
             generator=self.generator,
         )
-        values = static_parameters(
+        return static_parameters(
             start,
             sh_degree=settings.sh_degree,
             opacity=settings.start_opacity,
             scale=settings.start_scale,
             generator=self.generator,
         )
-        return self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
 
     def _restored(self, checkpoint: Checkpoint) -> Representation:
         tensors = {name: tensor.to(self.device) for name, tensor in checkpoint.tensors.items()}
@@ -231,16 +237,16 @@ class _Training:
             self.job.note(f"{error.message} The checkpoint of step {self.done} is missing.")
 
     def _broken_share(self) -> float:
-        return 1.0 - float(finite_splats(self.splats.parameters).float().mean())
+        return 1.0 - float(self.splats.finite().float().mean())
 
     def _result(self, finished: bool) -> TrainingResult:
         if self._broken_share() > _BROKEN_SHARE:
             raise self._diverged(self.done, "the splats")
-        cloud = self.splats.bake()
+        cloud, binding = self.splats.bake(), self.splats.binding()
         finite = cloud.finite()
         if not finite.all():
             self.job.note(f"{int((~finite).sum())} splats with NaN or infinite values were left out.")
-            cloud = cloud.select(finite)
+            cloud, binding = cloud.select(finite), None if binding is None else binding.select(finite)
         red, green, blue = self.background.shown.tolist()
         return TrainingResult(
             cloud=self.frame.cloud_to_capture(cloud),
@@ -249,6 +255,7 @@ class _Training:
             loss=self.loss,
             background=(red, green, blue),
             near=self.settings.near_plane * self.frame.extent,
+            binding=binding,
         )
 
     def _diverged(self, step: int, what: str) -> UserError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from backend.rigging.face_shapes import adjacent_faces, normal_consistency
 from backend.splats.similarity import l1_ssim_loss
 from backend.training.representation import ActiveSplats
 
@@ -41,4 +42,20 @@ def mean_opacity(weight: float) -> LossPart:
 
 def mean_scale(weight: float) -> LossPart:
     """Lets splats shrink that the photos do not ask for, in camera extents (3DGS-MCMC)."""
-    return lambda seen: weight * seen.splats.scales.mean()
+
+    def loss(seen: Comparison) -> Tensor:
+        assert seen.splats.scales is not None
+        return weight * seen.splats.scales.mean()
+
+    return loss
+
+
+def mesh_normals(weight: float, faces: Tensor) -> LossPart:
+    """Keeps the normals of adjacent faces alike while vertices are learned, as in SuGaR. faces: [F, 3] int64."""
+    pairs = adjacent_faces(faces)
+
+    def loss(seen: Comparison) -> Tensor:
+        assert seen.splats.vertices is not None
+        return weight * normal_consistency(seen.splats.vertices[faces], pairs)
+
+    return loss

@@ -13,22 +13,42 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from backend.rigging.binding import Binding
 from backend.splats.cloud import SH_COEFFICIENTS, SplatCloud
 from backend.splats.sh_basis import C0
+from backend.splats.spherical_harmonics import sh_colors
 from backend.training.start import StartSplats
 
-Parameters = dict[str, Parameter]  # the first dimension of each is the splat
+Parameters = dict[str, Parameter]  # the first dimension of each is the splat, but for the vertices of a mesh
 Optimizers = dict[str, Optimizer]  # one per parameter, same names
+POSITIONS = ("means", "vertices")  # parameters that are places in the scene; their learning rate falls
 
 
 class ActiveSplats(NamedTuple):
-    """What the rasterizer takes."""
+    """What the rasterizer takes. The shape of splats is either quats and scales, or covariances."""
 
     means: Tensor  # [N, 3]
-    quats: Tensor  # [N, 4]
-    scales: Tensor  # [N, 3] standard deviations
+    quats: Tensor | None  # [N, 4]
+    scales: Tensor | None  # [N, 3] standard deviations
     opacities: Tensor  # [N] 0..1
     colors: tuple[Tensor, Tensor]  # SH [N, 1, 3] and [N, K - 1, 3]
+    covariances: Tensor | None = None  # [N, 3, 3]
+    turns: Tensor | None = None  # [N, 3, 3] R: colours are those along R^T d; None = nothing was turned
+    vertices: Tensor | None = None  # [V, 3] of the mesh at rest that the splats are made from
+
+
+def seen_colors(
+    splats: ActiveSplats, viewmat: Tensor, sh_degree: int
+) -> tuple[int | None, Tensor | tuple[Tensor, Tensor]]:
+    """What the rasterizer takes as degree and colours: coefficients, or final colours [N, 3] where splats were turned.
+
+    viewmat: [1, 4, 4].
+    """
+    if splats.turns is None:
+        return sh_degree, splats.colors
+    rotation, translation = viewmat[0, :3, :3], viewmat[0, :3, 3]
+    along = splats.means + translation @ rotation  # the camera's centre is -R^T t
+    return None, sh_colors(sh_degree, (along[:, None, :] @ splats.turns)[:, 0], torch.cat(splats.colors, dim=1))
 
 
 class Representation(Protocol):
@@ -37,9 +57,25 @@ class Representation(Protocol):
     parameters: Parameters
     optimizers: Optimizers
 
-    def splats(self) -> ActiveSplats: ...
+    def __len__(self) -> int:
+        """How many splats there are."""
+        ...
 
-    def bake(self) -> SplatCloud: ...
+    def splats(self, pose: int | None = None) -> ActiveSplats:
+        """pose: the number of one of the mesh's poses, for splats that follow a mesh; None = at rest."""
+        ...
+
+    def finite(self) -> Tensor:
+        """bool [N]: every value of the splat is a finite number."""
+        ...
+
+    def bake(self) -> SplatCloud:
+        """At rest, in the frame of training."""
+        ...
+
+    def binding(self) -> Binding | None:
+        """What the splats of `bake` hang on, in the capture's frame; None = on nothing."""
+        ...
 
 
 @dataclass
@@ -49,17 +85,28 @@ class StaticSplats:
     parameters: Parameters  # means, scales (log), quats, opacities (logit), sh0, shN
     optimizers: Optimizers
 
-    def splats(self) -> ActiveSplats:
+    def __len__(self) -> int:
+        return len(self.parameters["means"])
+
+    def splats(self, pose: int | None = None) -> ActiveSplats:
         p = self.parameters
         return ActiveSplats(p["means"], p["quats"], p["scales"].exp(), p["opacities"].sigmoid(), (p["sh0"], p["shN"]))
 
-    def bake(self) -> SplatCloud:
-        def array(tensor: Tensor) -> np.ndarray:
-            return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
+    def finite(self) -> Tensor:
+        return finite_splats(self.parameters)
 
+    def bake(self) -> SplatCloud:
         p = self.parameters
-        sh = np.concatenate([array(p["sh0"]), array(p["shN"])], axis=1)
-        return SplatCloud(array(p["means"]), array(p["quats"]), array(p["scales"]), array(p["opacities"]), sh)
+        sh = torch.cat([p["sh0"], p["shN"]], dim=1)
+        return SplatCloud(*map(as_array, (p["means"], p["quats"], p["scales"], p["opacities"], sh)))
+
+    def binding(self) -> None:
+        return None
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """A copy, float32."""
+    return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
 def static_parameters(

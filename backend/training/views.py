@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -58,9 +58,17 @@ class TrainingView:
 
     full: Picture
     half: Picture
+    pose: int | None = None  # of the mesh that the photo shows; None = at rest
 
 
-def load_views(photos: Sequence[Photo], frame: SceneFrame, device: torch.device, *, coarse: bool) -> list[TrainingView]:
+def load_views(
+    photos: Sequence[Photo],
+    frame: SceneFrame,
+    device: torch.device,
+    *,
+    coarse: bool,
+    pose_of: Callable[[Photo], int | None] = lambda photo: None,
+) -> list[TrainingView]:
     """Puts photos on the device. The photos are not changed and not kept."""
     pixel_bytes = sum(photo.rgb.nbytes for photo in photos) * (4 if coarse else 3) // 3
     where = torch.device("cpu")
@@ -76,7 +84,7 @@ def load_views(photos: Sequence[Photo], frame: SceneFrame, device: torch.device,
             size = (camera.width // 2, camera.height // 2)
             alpha, weight = (None if a is None else _shrunk(a, size) for a in (photo.alpha, photo.weight))
             half = _picture(_shrunk(rgb, size), alpha, weight, camera.resized(*size), device, where)
-        views.append(TrainingView(full, half))
+        views.append(TrainingView(full, half, pose_of(photo)))
     return views
 
 
