@@ -70,6 +70,11 @@ class Train(Message, frozen=True):
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None = None
     masks: Literal["auto", "ignore", "segment", "alpha", "off"] = "auto"
     strict: bool = False  # a missing photo is an error
+    vertices: Array | None = None  # [V, 3] float32, of the mesh at rest in the capture's frame; of `takes_mesh` methods
+    faces: Array | None = None  # [F, 3] int32
+
+    def __post_init__(self) -> None:
+        _check_mesh(self.vertices, self.faces)
 
 
 class RunMethod(Message, frozen=True):

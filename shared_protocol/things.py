@@ -116,6 +116,7 @@ class MethodInfo(Part, frozen=True):
     label: str
     help: str
     settings: tuple[Setting, ...] = ()
+    takes_mesh: bool = False  # a training that is on a given mesh, and on nothing else
 
 
 class FormatInfo(Part, frozen=True):
@@ -224,8 +225,8 @@ class SceneObject(Part, frozen=True):
     world_from_object: Matrix = IDENTITY
     visible: bool = True
     pose: Identifier = ""  # of `PoseMesh`, said before for this asset and version; "" = at rest
-
     colors: SplatColors = "own"
+
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.world_from_object)):
             raise ValueError("an object's transform needs finite numbers")

@@ -24,6 +24,7 @@ Examples:
   splatwright train photos/ -o scene.ply --minutes 5            whatever five minutes give
   splatwright train photos/ -o scene.ply --resume               go on after a crash or Ctrl-C
   splatwright train photos/ -o scene.ply --method default --set sh_degree=2
+  splatwright train photos/ -o fox.safetensors --method gs_mesh --mesh fox.obj   splats that follow the mesh
 
 \b
 CAPTURE is a folder of photos, with camera poses or without: transforms.json (NeRF, instant-ngp,
@@ -34,7 +35,7 @@ Ctrl-C stops after the present step and keeps what there is; a second Ctrl-C end
 
 @click.command(short_help="Photos to a splat file.", epilog=EPILOG)
 @click.argument("capture", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="The splat file to write (.ply).")
+@click.option("-o", "--output", type=PATH, required=True, help="The splat file to write (.ply, .safetensors).")
 @click.option("--report", type=PATH, help="Write figures (PSNR, SSIM, splats, time, ...) to this JSON file.")
 @click.option(
     "--quality",
@@ -45,6 +46,8 @@ Ctrl-C stops after the present step and keeps what there is; a second Ctrl-C end
 )
 @click.option("--method", help="How to train; see 'splatwright methods'.  [default: mcmc]")
 @settings_option
+@click.option("--mesh", type=PATH, help="The mesh, at rest, that a method such as gs_mesh hangs the splats on.")
+@click.option("--poses", type=PATH, help="Where the mesh is in each photo.  [default: CAPTURE/mesh_poses.npz]")
 @click.option("--steps", type=click.IntRange(min=1), help="How many steps to train.")
 @click.option("--max-splats", type=click.IntRange(min=1), help="How many splats the file may hold.")
 @resolution_option

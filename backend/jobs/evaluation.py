@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backend.captures.capture import Photo
+from backend.captures.mesh_poses import MeshPoses
 from backend.jobs.report import ViewFigures
+from backend.rigging.binding import Binding
+from backend.rigging.bound import BoundRepresentation
+from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.rendering import CloudRenderer
+from backend.splats.rendering import CloudRenderer, Drawing, SceneObject, draw_scene
+from backend.splats.representation import Representation
 from backend.splats.similarity import l1_ssim_loss, psnr
 
 Color = tuple[float, float, float]
 WHITE: Color = (1.0, 1.0, 1.0)
 BLACK: Color = (0.0, 0.0, 0.0)
+
+
+class Renderer(Protocol):
+    def draw(self, camera: Camera, *, near: float) -> Drawing: ...
+
+
+@dataclass(frozen=True)
+class RepresentationRenderer:
+    """Draws any representation on one device."""
+
+    shown: Representation
+    device: str
+
+    def draw(self, camera: Camera, *, near: float) -> Drawing:
+        return draw_scene((SceneObject(self.shown, np.eye(4)),), camera, device=self.device, near=near)
+
+
+class PosedRenderers:
+    """Bound splats as each photo shows them: where its pose of the mesh takes them."""
+
+    def __init__(
+        self, cloud: SplatCloud, binding: Binding, poses: MeshPoses, device: str, *, antialiased: bool
+    ) -> None:
+        self._bound = BoundRepresentation(cloud, binding, device, antialiased=antialiased)
+        self._poses, self._device = poses, device
+
+    def of(self, photo: Photo) -> Renderer:
+        """Raises UserError for a photo whose pose is not known."""
+        return RepresentationRenderer(self._bound.posed(self._poses.vertices[self._poses.of(photo.name)]), self._device)
 
 
 def evaluate(
@@ -27,23 +63,25 @@ def evaluate(
     near: float,
     antialiased: bool = False,
     background: Color = BLACK,
+    posed: PosedRenderers | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[ViewFigures, ...]:
     """PSNR and SSIM of every photo's view, at the photo's size.
 
     near: in world units. background: behind opaque photos; photos with transparency are compared on white, as is usual.
-    Pixels that a photo's weight rules out do not count.
+    Pixels that a photo's weight rules out do not count. posed: the same splats, where photos show them in poses.
     """
-    renderer = CloudRenderer(cloud, device, antialiased=antialiased)
+    renderer: Renderer = CloudRenderer(cloud, device, antialiased=antialiased)
     figures: list[ViewFigures] = []
     for photo in photos:
-        figures.append(compared(renderer, photo, near=near, background=background))
+        shown = renderer if posed is None else posed.of(photo)
+        figures.append(compared(shown, photo, near=near, background=background))
         if on_progress is not None:
             on_progress(len(figures), len(photos))
     return tuple(figures)
 
 
-def compared(renderer: CloudRenderer, photo: Photo, *, near: float, background: Color) -> ViewFigures:
+def compared(renderer: Renderer, photo: Photo, *, near: float, background: Color) -> ViewFigures:
     """One photo's, as `evaluate` has them."""
     behind = background if photo.alpha is None else WHITE
     rendered = renderer.draw(photo.camera, near=near).on(behind)

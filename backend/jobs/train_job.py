@@ -20,7 +20,10 @@ from backend.jobs.training_folder import TrainingFolder
 from backend.jobs.upright import upward
 from backend.jobs.work import Ending
 from backend.methods import registry
+from backend.rigging.binding import faces_to_hang_on
+from backend.splats.io.mesh_files import write_mesh
 from backend.splats.representation import Representation
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.captures import CaptureStore
 from backend.store.cards import AssetCard, JobCard, new_id
@@ -31,6 +34,8 @@ from backend.training.settings import TrainingSettings
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Train
 from shared_protocol.things import FolderCapture, MeasuredView, UploadedCapture
+
+_MESH = "mesh.ply"  # in the job's folder: at rest, as it was told
 
 
 class TrainJobs:
@@ -53,11 +58,16 @@ class TrainJobs:
 
     def accept(self, wish: Train) -> JobCard:
         """The job, and its asset without a version. Raises UserError for what cannot work."""
-        job = new_id()
-        check_training(self._request(wish, job, resume=False))
+        job, mesh = new_id(), _mesh_of(wish)
+        check_training(self._request(wish, job, mesh is not None, resume=False))
         folder = self._capture_folder(wish)
         if not folder.is_dir():
             raise UserError("not_found", f"There is no capture folder {folder}.", "Check the path.")
+        if mesh is not None:
+            faces_to_hang_on(mesh)
+            self._workspace.job_folder(job).mkdir(parents=True, exist_ok=True)
+            write_mesh(self._workspace.job_folder(job) / _MESH, mesh)
+            wish = msgspec.structs.replace(wish, vertices=None, faces=None)
         asset = self._assets.create(wish.name, job=job)
         return JobCard(
             id=job,
@@ -73,7 +83,9 @@ class TrainJobs:
         self._assets.asset(card.asset)  # nobody wants the splats of an asset that was deleted
         wish = msgspec.json.decode(card.request, type=Train)
         folder = TrainingFolder(self._workspace.job_folder(card.id) / "training")
-        request = self._request(wish, card.id, resume=card.starts > 1 or card.resumed > 0 or folder.path.is_dir())
+        has_mesh = (self._workspace.job_folder(card.id) / _MESH).is_file()
+        is_resumed = card.starts > 1 or card.resumed > 0 or folder.path.is_dir()
+        request = self._request(wish, card.id, has_mesh, resume=is_resumed)
         folder.path.mkdir(parents=True, exist_ok=True)
         self._on_asset(card.asset)
 
@@ -121,12 +133,18 @@ class TrainJobs:
         label = f"{registry.find(card.method).label}, {result.steps:,} steps"
         identifier = _version_of(card, result.steps)
         self._assets.add(
-            card.asset, result.cloud, label=label, job=card.id, antialiased=settings.antialiased, identifier=identifier
+            card.asset,
+            result.cloud,
+            label=label,
+            job=card.id,
+            antialiased=settings.antialiased,
+            binding=None if result.binding is None else result.binding.to_arrays(),
+            identifier=identifier,
         )
         self._live.end(card.asset)
         self._on_asset(card.asset)
 
-    def _request(self, wish: Train, job: str, *, resume: bool) -> TrainRequest:
+    def _request(self, wish: Train, job: str, has_mesh: bool, *, resume: bool) -> TrainRequest:
         folder = self._workspace.job_folder(job)
         return TrainRequest(
             capture=self._capture_folder(wish),
@@ -135,6 +153,7 @@ class TrainJobs:
             method=wish.method or DEFAULT_METHOD,
             quality=wish.quality,
             settings=wish.settings,
+            mesh=folder / _MESH if has_mesh else None,
             steps=wish.steps,
             max_splats=wish.max_splats,
             resolution=wish.resolution,
@@ -147,6 +166,10 @@ class TrainJobs:
 
     def _capture_folder(self, wish: Train) -> Path:
         return capture_folder(wish.capture, self._captures)
+
+
+def _mesh_of(wish: Train) -> TriangleMesh | None:
+    return None if wish.vertices is None or wish.faces is None else TriangleMesh(wish.vertices, wish.faces)
 
 
 def capture_folder(capture: FolderCapture | UploadedCapture, captures: CaptureStore) -> Path:

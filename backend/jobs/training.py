@@ -13,27 +13,33 @@ import torch
 
 from backend import machine
 from backend.captures import (
+    POSES_FILE,
     Capture,
     MaskUse,
+    MeshPoses,
     Photo,
     PointCloud,
     choose_mask_use,
     has_poses,
     load_capture,
     pose_photos,
+    read_mesh_poses,
     read_photos,
     triangulate_points,
 )
 from backend.jobs.device import DeviceChoice, DeviceKind, choose_device
-from backend.jobs.evaluation import BLACK, Color, evaluate, mean_figures
+from backend.jobs.evaluation import BLACK, Color, PosedRenderers, evaluate, mean_figures
 from backend.jobs.report import Stopwatch, TrainReport, ViewFigures
 from backend.jobs.running import RunningJob
 from backend.jobs.settings import chosen_settings
+from backend.jobs.splat_files import refuse_unwritable_splat_name, write_splat_file
 from backend.jobs.training_folder import TrainingFolder
 from backend.methods import registry
-from backend.splats.io import refuse_unwritable_name, write_cloud
+from backend.rigging.binding import faces_to_hang_on
+from backend.splats.io.content import SplatContent
+from backend.splats.io.mesh_files import read_mesh
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.training.failures import out_of_memory_explained
-from backend.training.frame import SceneFrame
 from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.plan import Quality, TrainingPlan, plan_training
 from backend.training.settings import TrainingSettings, background_color
@@ -54,6 +60,8 @@ class TrainRequest:
     method: str = DEFAULT_METHOD
     quality: Quality = "normal"
     settings: Mapping[str, object] = field(default_factory=dict)  # of the method; text as typed, or values
+    mesh: Path | None = None  # that the splats hang on, for methods that take one
+    poses: Path | None = None  # of the mesh; None = those in the capture's folder, where there are any
     steps: int | None = None
     max_splats: int | None = None
     resolution: int | None = None  # longer side of a photo in pixels
@@ -73,6 +81,8 @@ class _Scene:
     masks: str
     plan: TrainingPlan
     points: PointCloud | None
+    mesh: TriangleMesh | None
+    poses: MeshPoses | None
     train_photos: list[Photo]
     test_photos: list[Photo]
 
@@ -90,12 +100,23 @@ def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
     if request.resume:
         folder.refuse_without_checkpoint(request.output)
     with folder.removed_without_checkpoint():
-        return run_training(request, folder, lambda _, result: write_cloud(request.output, result.cloud), job)
+        return run_training(request, folder, lambda settings, result: _write(request.output, settings, result), job)
+
+
+def _write(output: Path, settings: TrainingSettings, result: TrainingResult) -> None:
+    content = SplatContent(result.cloud, antialiased=settings.antialiased if result.binding else None)
+    write_splat_file(output, content, result.binding)
 
 
 def check_training(request: TrainRequest) -> None:
     """Raises UserError now for what can be known before anything is read."""
-    _method_and_settings(request)
+    method, _ = _method_and_settings(request)
+    if method.takes_mesh and request.mesh is None:
+        message = f"The method '{method.id}' needs a mesh."
+        raise UserError("bad_input", message, "Give the mesh that the photos show (--mesh).")
+    if not method.takes_mesh and (request.mesh is not None or request.poses is not None):
+        able = ", ".join(m.id for m in registry.all_methods() if m.category == "training" and m.takes_mesh)
+        raise UserError("bad_input", f"The method '{method.id}' trains without a mesh.", f"Methods on a mesh: {able}.")
     choose_device(request.device)
 
 
@@ -136,8 +157,12 @@ def _read(
     job: RunningJob,
     on_capture: Callable[[Capture], object],
 ) -> _Scene:
+    mesh = None if request.mesh is None else read_mesh(request.mesh)
+    if mesh is not None:
+        faces_to_hang_on(mesh)  # raises for what is no surface, before the photos are read
     capture = _load(request, folder, job)
     on_capture(capture)
+    poses = None if mesh is None else _poses(request, capture, mesh)
     masks, reason = choose_mask_use(capture, request.masks)
     job.note(reason)
     plan = plan_training(
@@ -153,13 +178,23 @@ def _read(
         request.report.unlink(missing_ok=True)
     if not request.resume:
         folder.start_anew(job.note)
-    points = _points(capture, masks, folder, job)
+    points = capture.points if mesh is not None else _points(capture, masks, folder, job)
     job.stage(f"Reading {len(capture.views)} photos")
     photos = read_photos(
         (*capture.train_views, *capture.test_views), max_pixels=plan.max_pixels, masks=masks, on_progress=job.part_done
     )
     trained_on = len(capture.train_views)
-    return _Scene(capture, masks, plan, points, photos[:trained_on], photos[trained_on:])
+    return _Scene(capture, masks, plan, points, mesh, poses, photos[:trained_on], photos[trained_on:])
+
+
+def _poses(request: TrainRequest, capture: Capture, mesh: TriangleMesh) -> MeshPoses | None:
+    """Those that were given, else those in the capture's folder. Raises UserError when they do not fit."""
+    path = request.poses or capture.folder / POSES_FILE
+    if request.poses is None and not path.is_file():
+        return None
+    poses = read_mesh_poses(path)
+    poses.refuse_unfitting(len(mesh.vertices), (view.name for view in capture.views))
+    return poses
 
 
 def _run(
@@ -173,7 +208,9 @@ def _run(
     job.folder = folder.path
     job.stage("Training")
     job.has_result = True
-    inputs = TrainingInputs(scene.train_photos, scene.test_photos, scene.points, scene.plan, resume)
+    inputs = TrainingInputs(
+        scene.train_photos, scene.test_photos, scene.points, scene.plan, resume, scene.mesh, scene.poses
+    )
     try:
         return method.run(settings, inputs, job)
     except UserError as error:
@@ -200,7 +237,7 @@ def _method_and_settings(request: TrainRequest) -> tuple[registry.Method, Traini
 
 def _refuse_unwritable_outputs(request: TrainRequest) -> None:
     """Raises UserError now, and not after minutes of training."""
-    refuse_unwritable_name(request.output)
+    refuse_unwritable_splat_name(request.output)
     for path in (request.output, request.report):
         if path is not None:
             _refuse_unwritable(path)
@@ -259,6 +296,9 @@ def _points(capture: Capture, masks: MaskUse, folder: TrainingFolder, job: Runni
 def _plan_in_words(scene: _Scene, label: str) -> str:
     plan, camera = scene.plan, scene.train_photos[0].camera
     start = f"{len(scene.points.positions):,} points" if scene.points else "random points"
+    if scene.mesh is not None:
+        start = f"a mesh of {len(scene.mesh.faces):,} faces"
+        start += f" in {len(scene.poses):,} poses" if scene.poses else ""
     return (
         f"{label} on {plan.device}, quality {plan.quality}: {len(scene.train_photos)} photos at "
         f"{camera.width} x {camera.height}, {len(scene.test_photos)} held out, {plan.steps:,} steps, "
@@ -273,18 +313,25 @@ def _measure(
     if not scene.test_photos:
         return (), background
     job.stage(f"Measuring {len(scene.test_photos)} held-out views")
-    frame = SceneFrame.around([p.camera for p in scene.train_photos], scene.points.positions if scene.points else None)
     with out_of_memory_explained(scene.plan):
         figures = evaluate(
             result.cloud,
             scene.test_photos,
             device=scene.plan.device,
-            near=settings.near_plane * frame.extent,
+            near=result.near,
             antialiased=settings.antialiased,
             background=background,
+            posed=_posed(scene, settings, result),
             on_progress=job.part_done,
         )
     return figures, background
+
+
+def _posed(scene: _Scene, settings: TrainingSettings, result: TrainingResult) -> PosedRenderers | None:
+    if scene.poses is None or result.binding is None:
+        return None
+    antialiased, device = settings.antialiased, scene.plan.device
+    return PosedRenderers(result.cloud, result.binding, scene.poses, device, antialiased=antialiased)
 
 
 def _report(

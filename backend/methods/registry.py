@@ -30,6 +30,7 @@ class Method:
     help: str
     settings_type: type[msgspec.Struct]
     run: Callable[[Any, Any, Job], Any]  # run(config, inputs, job) -> result
+    takes_mesh: bool = False  # a training that is on a given mesh
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -40,7 +41,7 @@ _methods: dict[str, Method] = {}
 _walked = False
 
 
-def method(*, label: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def method(*, label: str, help: str, takes_mesh: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Registers `run(config, inputs, job)` as a method; its id is the file's name, its category the folder's.
 
     Raises TypeError when the settings struct is not frozen, or a field lacks label, help, widget or a valid default.
@@ -62,7 +63,7 @@ def method(*, label: str, help: str) -> Callable[[Callable[..., Any]], Callable[
             raise TypeError(
                 f"two methods are called {identifier}: {_methods[identifier].run.__module__} and {run.__module__}"
             )
-        _methods[identifier] = Method(identifier, category, label, help, settings_type, run)
+        _methods[identifier] = Method(identifier, category, label, help, settings_type, run, takes_mesh)
         return run
 
     return register
@@ -95,7 +96,9 @@ def catalog() -> Catalog:
     """Every method and kind of splat file as clients are told of them; `blender_addon/catalog.json` holds the same."""
     return Catalog(
         methods=tuple(
-            MethodInfo(id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings)
+            MethodInfo(
+                id=m.id, category=m.category, label=m.label, help=m.help, settings=m.settings, takes_mesh=m.takes_mesh
+            )
             for m in all_methods()
         ),
         reads=(*READABLE, BOUND, BOUND_FOLDER, BOUND_CARD),

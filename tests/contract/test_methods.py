@@ -63,7 +63,7 @@ def training_inputs(tmp_path_factory: pytest.TempPathFactory) -> TrainingInputs:
         read_photos(v, max_pixels=plan.max_pixels, masks="off") for v in (capture.train_views, capture.test_views)
     ]
     assert capture.points is not None
-    return TrainingInputs(photos[0], photos[1], capture.points, plan)
+    return TrainingInputs(photos[0], photos[1], capture.points, plan, mesh=_octahedron())
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ def _as_typed(setting: Setting) -> str:
 # A new category of methods needs a line in each of these two tables.
 COMMANDS: dict[str, Callable[[str, Files, str], list[str]]] = {
     "training": lambda id, files, out: [
-        "train", str(files.capture), "-o", f"{out}.ply", "--method", id, "--steps", "2", "--max-splats", "200",
+        "train", str(files.capture), "-o", f"{out}.ply", "--method", id, "--steps", "2", "--max-splats", "400",
+        *(["--mesh", str(files.mesh)] if registry.find(id).takes_mesh else []),
     ],
     "editing": lambda id, files, out: ["edit", id, str(files.splats), "-o", f"{out}.ply", "--box", "-2 -2 0 2 2 2"],
     "meshing": lambda id, files, out: ["mesh", str(files.splats), "-o", f"{out}.glb", "--method", id],
@@ -92,7 +93,9 @@ Settings = dict[str, SettingValue]
 
 def _train(desk: Desk, method: Method, files: Files, settings: Settings) -> JobState:
     capture = FolderCapture(path=str(files.capture))
-    return desk.submit(Train(name="a", capture=capture, method=method.id, settings=settings, steps=2, max_splats=200))
+    mesh = {"vertices": files.shape.vertices, "faces": files.shape.faces} if method.takes_mesh else {}
+    wish = Train(name="a", capture=capture, method=method.id, settings=settings, steps=2, max_splats=400, **mesh)
+    return desk.submit(wish)
 
 
 def _on_a_version(desk: Desk, method: Method, files: Files, settings: Settings, **more) -> JobState:
