@@ -8,10 +8,19 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from backend.captures import Capture, MaskUse, choose_mask_use, load_capture, read_photos
+from backend.captures import (
+    POSES_FILE,
+    Capture,
+    MaskUse,
+    choose_mask_use,
+    load_capture,
+    read_mesh_poses,
+    read_photos,
+)
 from backend.captures.capture import Photo
+from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
-from backend.jobs.evaluation import WHITE, compared, mean_figures, target
+from backend.jobs.evaluation import WHITE, PosedRenderers, compared, mean_figures, target
 from backend.jobs.report import ViewFigures
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.train_job import capture_folder
@@ -78,12 +87,14 @@ class MeasureJobs:
         terms = self._terms(version, wish.capture, capture, job.note)
         job.stage(f"Measuring {len(capture.views)} views")
         renderer = CloudRenderer(self._assets.read(version), self._device, antialiased=version.antialiased)
+        posed = self._posed(version, capture)
         near, held_out = near_of(capture, terms), {view.name for view in capture.test_views}
         found: list[ViewFigures] = []
         for first in range(0, len(capture.views), _AT_ONCE):
             views = capture.views[first : first + _AT_ONCE]
             for photo in read_photos(views, max_pixels=terms.max_pixels, masks=_mask_use(terms)):
-                found.append(compared(renderer, photo, near=near, background=terms.background))
+                shown = renderer if posed is None else posed.of(photo)
+                found.append(compared(shown, photo, near=near, background=terms.background))
                 job.part_done(len(found), len(capture.views))
         measured = tuple(
             MeasuredView(name=view.name, psnr=view.psnr, ssim=view.ssim, held_out=view.name in held_out)
@@ -155,6 +166,15 @@ class MeasureJobs:
         plan = plan_training(capture.train_views, device=self._device)
         near_plane = TrainingSettings().near_plane
         return Terms(max_pixels=plan.max_pixels, masks=masks, background=(0.0, 0.0, 0.0), near_plane=near_plane)
+
+    def _posed(self, version: VersionCard, capture: Capture) -> PosedRenderers | None:
+        """The splats as the photos show them, where they hang on a mesh that the capture has poses of; else None."""
+        binding, path = stored_binding(self._assets, version), capture.folder / POSES_FILE
+        poses = read_mesh_poses(path) if binding is not None and path.is_file() else None
+        if binding is None or poses is None or poses.vertices.shape[1] != len(binding.mesh.vertices):
+            return None
+        cloud = self._assets.read(version)
+        return PosedRenderers(cloud, binding, poses, self._device, antialiased=version.antialiased)
 
     def _last_figures(self, version: VersionCard) -> VersionFigures | None:
         """Of the version, else of the nearest one that it was made from."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import trimesh
+from PIL import Image
 
 from backend.captures.capture import Photo
 from backend.splats.cameras import Camera
@@ -57,6 +62,23 @@ def photo_of(name: str, mesh: TriangleMesh, camera: Camera, vertices: np.ndarray
     rgb = np.where(seen[:, None], np.rint(255 * paint), 0).astype(np.uint8)
     shape = (camera.height, camera.width)
     return Photo(name, camera, rgb.reshape(*shape, 3), (255 * seen).astype(np.uint8).reshape(shape), None)
+
+
+def write_capture(folder: Path, photos: Sequence[Photo], vertices: np.ndarray, poses: Sequence[int]) -> Path:
+    """Photos as transforms.json with the poses of the mesh [P, V, 3] beside them; photo i shows poses[i]."""
+    folder.mkdir(parents=True)
+    frames = []
+    for photo in photos:
+        assert photo.alpha is not None
+        Image.fromarray(np.dstack([photo.rgb, photo.alpha])).save(folder / photo.name)
+        matrix = np.linalg.inv(photo.camera.camera_from_world) @ np.diag([1.0, -1.0, -1.0, 1.0])
+        frames.append({"file_path": photo.name, "transform_matrix": matrix.tolist()})
+    camera = photos[0].camera
+    head = {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy, "w": camera.width}
+    (folder / "transforms.json").write_text(json.dumps({**head, "h": camera.height, "frames": frames}))
+    names = np.array([photo.name for photo in photos])
+    np.savez(folder / "mesh_poses.npz", vertices=vertices, photos=names, poses=np.array(poses))
+    return folder
 
 
 def _paint(where: np.ndarray) -> np.ndarray:
