@@ -88,8 +88,12 @@ class RunMethod(Message, frozen=True):
     box: Matrix | None = None  # asset_from_box: carries the cube from -1 to 1 into the asset's frame
     vertices: Array | None = None  # [V, 3] float32, of a mesh in the asset's frame
     faces: Array | None = None  # [F, 3] int32
+    weights: Array | None = None  # [V] float32 0..1: how strongly splats follow each vertex; None = 1
+    far_weights: Array | None = None  # [V] float32 0..1, of the vertices that far splats follow as one
 
     def __post_init__(self) -> None:
+        for weights in (self.weights, self.far_weights):
+            _check_weights(weights, self.vertices)
         if self.box is not None and not all(map(math.isfinite, self.box)):
             raise ValueError("a box needs finite numbers")
         _check_mesh(self.vertices, self.faces)
@@ -313,6 +317,15 @@ def _check_mesh(vertices: Array | None, faces: Array | None) -> None:
         raise ValueError("faces must be int32 [F, 3]")
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise ValueError("faces name vertices that are not there")
+
+
+def _check_weights(weights: Array | None, vertices: Array | None) -> None:
+    if weights is None:
+        return
+    if vertices is None or weights.dtype != np.float32 or weights.shape != vertices.shape[:1]:
+        raise ValueError("weights must be float32 [V], of the vertices of a mesh")
+    if not ((weights >= 0) & (weights <= 1)).all():
+        raise ValueError("weights must be from 0 to 1")
 
 
 def _check_vertices(vertices: Array) -> None:

@@ -32,6 +32,7 @@ from shared_protocol.errors import UserError
 from shared_protocol.messages import MeshData, RunMethod
 from shared_protocol.things import LONGEST_NAME, Matrix
 
+_ARRAYS = ("vertices", "faces", "weights", "far_weights")  # of a request
 _INPUT, _MESH = "input.safetensors", "mesh.safetensors"
 
 
@@ -57,9 +58,10 @@ class MethodJobs:
         if wish.vertices is not None and wish.faces is not None:
             folder = self._workspace.job_folder(job)
             folder.mkdir(parents=True, exist_ok=True)
-            write_arrays(folder / _INPUT, {"vertices": wish.vertices, "faces": wish.faces})
+            arrays = {name: getattr(wish, name) for name in _ARRAYS}
+            write_arrays(folder / _INPUT, {name: array for name, array in arrays.items() if array is not None})
         # The version is fixed now: what is asked of the head does not move to a newer one while the job waits.
-        kept = msgspec.structs.replace(wish, version=version.id, vertices=None, faces=None)
+        kept = msgspec.structs.replace(wish, version=version.id, **dict.fromkeys(_ARRAYS))
         return JobCard(
             id=job,
             created=time.time(),
@@ -143,7 +145,13 @@ class MethodJobs:
     ) -> Ending:
         arrays = read_arrays(self._workspace.job_folder(card.id) / _INPUT)
         mesh = TriangleMesh(arrays["vertices"], arrays["faces"])
-        inputs = RiggingInputs(self._assets.read(version), mesh, stored_binding(self._assets, version))
+        inputs = RiggingInputs(
+            self._assets.read(version),
+            mesh,
+            stored_binding(self._assets, version),
+            arrays.get("weights"),
+            arrays.get("far_weights"),
+        )
         job.stage(method.label)
         result = method.run(settings, inputs, job)
         job.stage("Storing the splats")

@@ -22,6 +22,7 @@ _STORED: tuple[Driver, ...] = ("per_face", "smooth")  # by number; what was stor
 _EDGES_AWAY = 2.0  # a splat may be so many mean edge lengths of its face away,
 _DEVIATIONS_AWAY = 3.0  # or so many of its own standard deviations across the face,
 _SIZES_AWAY = 0.05  # or this part of the mesh's diagonal: splats inside an object must not stay behind
+_NEARLY = 1e-6  # so little less than 1 barycentrics may add up to
 _CHUNK = 50_000  # splats between two reports
 
 
@@ -37,6 +38,8 @@ class Binding:
     keep_thickness: bool = False  # the surface keeps its thickness when it is stretched
     stretch_limit: float = 20.0  # no splat becomes longer or thinner than so many times
     driver: Driver = "smooth"  # how maps of the mesh become those of splats
+    strength: np.ndarray | None = None  # [N] float32, from 0, at rest whatever the mesh does, to 1; None = 1
+    carrier: np.ndarray | None = None  # [V] float32: rigid splats go as one with the vertices of so much weight
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -49,6 +52,7 @@ class Binding:
             barycentrics=self.barycentrics[keep],
             heights=self.heights[keep],
             rigid=self.rigid[keep],
+            strength=None if self.strength is None else self.strength[keep],
         )
 
     def fitting(self, vertices: np.ndarray) -> np.ndarray:
@@ -75,6 +79,7 @@ class Binding:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """As arrays by name, to be stored."""
+        optional = {"strength": self.strength, "carrier": self.carrier}
         return {
             "mesh_vertices": self.mesh.vertices,
             "mesh_faces": self.mesh.faces,
@@ -84,6 +89,7 @@ class Binding:
             "rigid": self.rigid,
             "options": np.array([self.keep_thickness, self.stretch_limit], np.float64),
             "driver": np.array([_STORED.index(self.driver)], np.int32),
+            **{name: array for name, array in optional.items() if array is not None},
         }
 
     @classmethod
@@ -108,8 +114,13 @@ class Binding:
         driver = arrays.get("driver", np.zeros(1, np.int32))
         if driver.shape != (1,) or driver.dtype != np.int32 or driver[0] not in range(len(_STORED)):
             raise ValueError("what drives the splats must be a number of one that there is")
+        strength, carrier = arrays.get("strength"), arrays.get("carrier")
+        if strength is not None and not (_are_weights(strength, len(faces)) and (strength <= 1).all()):
+            raise ValueError("strengths must be float32 [N] from 0 to 1")
+        if carrier is not None and not (_are_weights(carrier, len(mesh.vertices)) and carrier.any()):
+            raise ValueError("what carries far splats must be float32 [V], not negative and not all 0")
         places = faces, barycentrics, heights, rigid
-        return cls(mesh, *places, bool(options[0]), float(options[1]), _STORED[driver[0]])
+        return cls(mesh, *places, bool(options[0]), float(options[1]), _STORED[driver[0]], strength, carrier)
 
 
 def bind_to_mesh(
@@ -121,6 +132,8 @@ def bind_to_mesh(
     keep_thickness: bool = False,
     stretch_limit: float = 20.0,
     driver: Driver = "smooth",
+    weights: np.ndarray | None = None,
+    carrier: np.ndarray | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Binding:
     """Hangs every splat on the face that holds the mesh's nearest point.
@@ -129,9 +142,12 @@ def bind_to_mesh(
     deviations of the splat across it, or a twentieth of the mesh's diagonal, whichever is most.
     far: what becomes of them: not bound, or rigid.
     keep_thickness, stretch_limit, driver: as in `Binding`.
-    Raises UserError for a mesh that nothing can hang on.
+    weights: [V] float32, 0..1, how strongly each vertex leads; a splat that none leads is not bound. None = 1.
+    carrier: [V] float32, not negative: where rigid splats do not go with the nearest part of the mesh, but with these.
+    Raises UserError for a mesh that nothing can hang on, and for weights that are 0 everywhere.
     """
     usable, count = faces_to_hang_on(mesh), len(cloud)
+    _refuse_weightless(weights, carrier)
     nowhere = np.full(count, UNBOUND, np.int32), np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
     binding = Binding(mesh, *nowhere, np.zeros(count, bool), keep_thickness, stretch_limit, driver)
     is_any_near = False
@@ -151,7 +167,8 @@ def bind_to_mesh(
     if not is_any_near:
         hint = "Move the mesh to the splats, or allow a larger distance."
         raise UserError("bad_input", "No splat is near enough to the mesh to hang on it.", hint)
-    return binding
+    binding = binding if weights is None else _weakened(binding, weights)
+    return replace(binding, carrier=carrier) if binding.rigid.any() else binding
 
 
 def faces_to_hang_on(mesh: TriangleMesh) -> np.ndarray:
@@ -161,6 +178,33 @@ def faces_to_hang_on(mesh: TriangleMesh) -> np.ndarray:
     if not len(usable):
         raise UserError("bad_input", "The mesh has no faces with an area.", "Choose a mesh with faces.")
     return usable
+
+
+def _weakened(binding: Binding, weights: np.ndarray) -> Binding:
+    """As strong as the weights of the vertices are, between which barycentrics blend."""
+    bound = binding.faces >= 0
+    strength = np.einsum("nk,nk->n", binding.barycentrics, weights[binding.mesh.faces[binding.faces]])
+    strength = np.where(bound & (strength < 1 - _NEARLY), strength, 1).astype(np.float32)
+    led = bound & (strength > 0)
+    if not led.any():
+        raise UserError(
+            "bad_input", "No splat hangs on a vertex that has a weight.", "Paint the group, or choose none."
+        )
+    faces = np.where(led, binding.faces, UNBOUND).astype(np.int32)
+    return replace(binding, faces=faces, rigid=binding.rigid & led, strength=strength)
+
+
+def _refuse_weightless(*groups: np.ndarray | None) -> None:
+    for weights in groups:
+        if weights is not None and not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any()):
+            raise UserError(
+                "bad_input", "The vertex group has no weights in this mesh.", "Choose another, or paint it."
+            )
+
+
+def _are_weights(array: np.ndarray, count: int) -> bool:
+    right = array.dtype == np.float32 and array.shape == (count,)
+    return right and bool(np.isfinite(array).all() and (array >= 0).all())
 
 
 def refuse_broken(vertices: np.ndarray) -> None:

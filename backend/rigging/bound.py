@@ -12,7 +12,7 @@ from backend.rigging.binding import Binding
 from backend.rigging.posing import SplatPoser
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.deformation import greatest_eigenvalues, polar_parts
+from backend.splats.deformation import greatest_eigenvalues, rotation_part
 from backend.splats.deformed_shapes import deformed_shapes
 from backend.splats.representation import CloudRepresentation, Splats
 from backend.splats.sh_rotation import rotate_sh
@@ -104,8 +104,9 @@ class PosedRepresentation:
         quats, log_scales, sh = cloud.quats.copy(), cloud.log_scales.copy(), cloud.sh.copy()
         jacobians = self._bound.poser.jacobians(self._maps, self._posed)[chosen]
         quats[chosen], log_scales[chosen] = deformed_shapes(cloud.quats[chosen], cloud.log_scales[chosen], jacobians)
-        turns, _ = polar_parts(self._posed.turns[chosen], self._maps.side)
-        sh[chosen] = rotate_sh(cloud.sh[chosen], turns)
+        turns = self._posed.turns[chosen].astype(np.float64)
+        sides = np.sign(np.linalg.det(turns))[:, None, None]  # weak splats may stay behind a mesh that is mirrored
+        sh[chosen] = rotate_sh(cloud.sh[chosen], sides * rotation_part(sides * turns))
         logits = np.where(self._posed.hidden, np.float32(_INVISIBLE), cloud.opacity_logits).astype(np.float32)
         return SplatCloud(self._posed.means.copy(), quats, log_scales, logits, sh)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from backend.rigging.binding import Binding
 from backend.splats.cloud import SplatCloud
 from backend.splats.triangle_mesh import TriangleMesh
@@ -17,6 +19,8 @@ class RiggingInputs:
     cloud: SplatCloud
     mesh: TriangleMesh  # in the cloud's frame
     binding: Binding | None = None  # that the splats have already
+    weights: np.ndarray | None = None  # [V] float32 0..1, how strongly each vertex leads; None = 1
+    far_weights: np.ndarray | None = None  # [V] float32 0..1, of the vertices that far splats go with as one
 
     def wanted_binding(self) -> Binding:
         """Raises UserError when they have none."""

@@ -9,9 +9,11 @@ import numpy as np
 
 from backend.rigging.binding import Binding
 from backend.rigging.drivers import Maps, MeshDriver
+from backend.rigging.rigid_motion import rigid_motion
 from backend.splats.cloud import SplatCloud
 from backend.splats.deformed_shapes import axes_of_shapes
 from backend.splats.kernels import device_function, parallel_kernel
+from backend.splats.partial_turns import partial_turn
 from backend.splats.small_matrices import cofactors, dot, product, rows_of, sum_of, transposed, write_rows
 
 _BLOCK = 1024  # splats that one core takes at a time
@@ -36,7 +38,8 @@ class SplatPoser:
 
     A splat's foot is the mesh's nearest point to it. The foot moves with the face, and what lies around it, the splat's
     centre and its shape, by J = R S of the blended turn and the blended stretch: mean' = foot' + J (mean - foot),
-    C' = J C J^T. For rigid splats S is the identity.
+    C' = J C J^T. For rigid splats S is the identity, and where the binding has a carrier, they go with that as one.
+    A splat of strength w goes the share w of the way from its rest: foot and S in a straight line, R by slerp.
     """
 
     def __init__(self, cloud: SplatCloud, binding: Binding) -> None:
@@ -51,9 +54,12 @@ class SplatPoser:
         self._corners = np.ascontiguousarray(binding.mesh.faces[safe])  # [N, 3]
         self.rows = np.ascontiguousarray(self._driver.rows(safe))  # [N, 3]
         self.weights = binding.barycentrics
-        self._rigid = binding.rigid
+        self._mesh, self._rigid, self._carrier = binding.mesh, binding.rigid, binding.carrier
+        self._strength = np.empty(0, np.float32) if binding.strength is None else binding.strength
         self._offsets = (cloud.means - binding.feet()).astype(np.float32)
         self._offsets[self.faces < 0] = cloud.means[self.faces < 0]
+        if self._carrier is not None:
+            self._offsets[self._rigid] = 0  # each is its own foot
         self._axes = axes_of_shapes(cloud.quats, cloud.log_scales).astype(np.float32)
 
     @property
@@ -77,13 +83,23 @@ class SplatPoser:
             np.empty((count, 3, 3), np.float32),
             np.empty(count, bool),
         )
+        is_carried, is_lost, motion = self._carried(vertices, maps.side)
         _pose(
             vertices, _table(maps), maps.collapsed, self.faces, self._corners, self.rows, self.weights, self._rigid,
-            self._offsets, self._axes, posed.means, posed.covariances, posed.turns, posed.hidden,
+            self._strength, is_carried, is_lost, motion, self._rest, self._offsets, self._axes,
+            posed.means, posed.covariances, posed.turns, posed.hidden,
         )  # fmt: skip
         if posed.hidden.any():
             posed.means[posed.hidden] = self._rest[posed.hidden]
         return posed
+
+    def _carried(self, vertices: np.ndarray, side: float) -> tuple[bool, bool, np.ndarray]:
+        """Whether rigid splats have a carrier, whether it is nowhere, and its motion as [3, 4] float32."""
+        if self._carrier is None:
+            return False, False, np.eye(3, 4, dtype=np.float32)
+        found = rigid_motion(self._mesh.vertices, vertices, self._carrier, side)
+        turn, shift = found or (np.eye(3), np.zeros(3))
+        return True, found is None, np.column_stack([turn, shift]).astype(np.float32)
 
     def led(self, maps: Maps) -> np.ndarray:
         """bool [N]: the splats that follow something which did not collapse."""
@@ -97,6 +113,8 @@ class SplatPoser:
         """The stretch of each splat, [N, 3, 3] float64; the identity for splats that are rigid or follow nothing."""
         stretches = np.einsum("nk,nkij->nij", self.weights.astype(np.float64), maps.stretches[self.rows])
         stretches[self._rigid | ~self.led(maps)] = np.eye(3)
+        if len(self._strength):
+            stretches = np.eye(3) + self._strength[:, None, None] * (stretches - np.eye(3))
         return stretches
 
 
@@ -110,7 +128,8 @@ def _table(maps: Maps) -> np.ndarray:
 
 @parallel_kernel
 def _pose(  # type: ignore[no-untyped-def]
-    vertices, table, collapsed, faces, corners, rows, weights, rigid, offsets, axes,
+    vertices, table, collapsed, faces, corners, rows, weights, rigid,
+    strength, is_carried, is_lost, motion, rest, offsets, axes,
     means, covariances, turns, hidden,
 ):  # fmt: skip
     count = len(faces)
@@ -119,8 +138,15 @@ def _pose(  # type: ignore[no-untyped-def]
         for n in range(block * _BLOCK, min((block + 1) * _BLOCK, count)):
             face = faces[n]
             x, y, z = 0.0, 0.0, 0.0
-            hidden[n] = face >= 0 and collapsed[face]
-            if face >= 0 and not hidden[n]:
+            goes_along = is_carried and face >= 0 and rigid[n]
+            hidden[n] = is_lost if goes_along else face >= 0 and collapsed[face]
+            if goes_along:
+                for k in range(_STRETCH):
+                    blend[k] = motion[k // 3, k % 3]
+                x = _carried(motion[0], rest, n)
+                y = _carried(motion[1], rest, n)
+                z = _carried(motion[2], rest, n)
+            elif face >= 0 and not hidden[n]:
                 a, b, c = rows[n, 0], rows[n, 1], rows[n, 2]
                 of_a, of_b, of_c = weights[n, 0], weights[n, 1], weights[n, 2]
                 for k in range(_COLUMNS):
@@ -139,6 +165,14 @@ def _pose(  # type: ignore[no-untyped-def]
             turn = _straight(_straight(
                 ((blend[0], blend[1], blend[2]), (blend[3], blend[4], blend[5]), (blend[6], blend[7], blend[8]))
             ))  # fmt: skip
+            share = F(strength[n]) if len(strength) else F(1)
+            if share < 1 and face >= 0 and not hidden[n]:
+                turn = partial_turn(turn, share)
+                for k in range(_STRETCH, _COLUMNS):
+                    blend[k] = _IDENTITY[k] + share * (blend[k] - _IDENTITY[k])
+                x = _on_the_way(x, rest[n, 0] - offsets[n, 0], share)
+                y = _on_the_way(y, rest[n, 1] - offsets[n, 1], share)
+                z = _on_the_way(z, rest[n, 2] - offsets[n, 2], share)
             map = product(turn, (
                 (blend[9], blend[10], blend[11]), (blend[10], blend[12], blend[13]), (blend[11], blend[13], blend[14])
             ))  # fmt: skip
@@ -149,6 +183,17 @@ def _pose(  # type: ignore[no-untyped-def]
             carried = product(map, rows_of(axes, n))
             write_rows(covariances, n, product(carried, transposed(carried)))
             write_rows(turns, n, turn)
+
+
+@device_function
+def _carried(row, rest, n):  # type: ignore[no-untyped-def]
+    """A coordinate of the n-th splat after a motion, of which it is a row."""
+    return np.float64(row[0]) * rest[n, 0] + np.float64(row[1]) * rest[n, 1] + np.float64(row[2]) * rest[n, 2] + row[3]
+
+
+@device_function
+def _on_the_way(there, here, share):  # type: ignore[no-untyped-def]
+    return here + np.float64(share) * (there - here)
 
 
 @device_function

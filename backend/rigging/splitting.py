@@ -60,13 +60,14 @@ def split_stretched(
         opacity_logits=logits.astype(np.float32),
     )
     places = closest_faces(parts.means, binding.mesh, poser.usable_faces)
-    return _put_in_place(cloud, binding, wholes, parts, places, number == 0)
+    return _put_in_place(cloud, binding, wholes, parts, places, of_part)
 
 
 def _put_in_place(
-    cloud: SplatCloud, binding: Binding, wholes: np.ndarray, parts: SplatCloud, places: Places, is_first: np.ndarray
+    cloud: SplatCloud, binding: Binding, wholes: np.ndarray, parts: SplatCloud, places: Places, of_part: np.ndarray
 ) -> tuple[SplatCloud, Binding]:
-    """wholes: [M] indices. parts: those of each whole, one after another. is_first: bool [P], M of them."""
+    """wholes: [M] indices. parts: those of each whole, one after another. of_part: [P], the number of its whole."""
+    is_first = np.diff(of_part, prepend=-1) > 0
     order = np.arange(len(cloud) + len(parts) - len(wholes))
     order[wholes] = len(cloud) + np.flatnonzero(is_first)
     order[len(cloud) :] = len(cloud) + np.flatnonzero(~is_first)
@@ -76,5 +77,7 @@ def _put_in_place(
         name: np.concatenate([getattr(binding, name), getattr(places, name)])
         for name in ("faces", "barycentrics", "heights")
     }
+    if binding.strength is not None:
+        bound["strength"] = np.append(binding.strength, binding.strength[wholes[of_part]])
     bound["rigid"] = np.append(binding.rigid, np.zeros(len(parts), bool))  # which are not stretched, and so not split
     return both.select(order), replace(binding, **bound).select(order)

@@ -55,6 +55,24 @@ def positions(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array
         return _positions(mesh)
 
 
+def vertex_weights(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, group: str) -> Array:
+    """Of a vertex group, by name, for the vertices that `positions` has, [V] float32 0..1; 0 outside of the group."""
+    evaluated: Any = object.evaluated_get(depsgraph)
+    found = object.vertex_groups.get(group)
+    # Blender leaves groups out of evaluated meshes where no modifier and no view needs them.
+    mesh = evaluated.to_mesh(preserve_all_data_layers=True, depsgraph=depsgraph)
+    try:
+        weights = np.zeros(len(mesh.vertices), np.float32)
+        if found is not None:
+            for vertex in mesh.vertices:
+                for member in vertex.groups:
+                    if member.group == found.index:
+                        weights[vertex.index] = member.weight
+    finally:
+        evaluated.to_mesh_clear()
+    return weights.clip(0, 1)
+
+
 def surface_of_scene(depsgraph: bpy.types.Depsgraph, space: bpy.types.SpaceView3D | None = None) -> Mesh:
     """All faces that are rendered, or that a viewport shows, instances too, in the world's frame.
 

@@ -163,6 +163,12 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
         poll=_is_mesh,
         update=_mesh_chosen,
     )
+    mesh_strength: bpy.props.StringProperty(
+        name="Strength", description="The vertex group of the mesh that was the strength of the binding"
+    )
+    mesh_far: bpy.props.StringProperty(
+        name="Far Follow", description="The vertex group of the mesh that far splats follow"
+    )
     colors: bpy.props.EnumProperty(
         name="Colors",
         description="What the colors of the splats say in the viewport; renders have the splats' own",
@@ -221,6 +227,14 @@ def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any])
             description="The mesh that the splats follow",
             type=bpy.types.Object,
             poll=_is_mesh,
+        ),
+        "bind_strength": prop.StringProperty(
+            name="Strength",
+            description="Splats follow as strongly as this vertex group of the mesh is painted; empty: fully",
+        ),
+        "bind_far": prop.StringProperty(
+            name="Far Follow",
+            description="Far splats follow this vertex group, such as a bone's, as one; empty: the mesh's nearest part",
         ),
         "bind_pose": prop.EnumProperty(
             name="Captured",

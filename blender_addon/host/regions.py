@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import bpy
 import numpy as np
@@ -38,19 +38,53 @@ def asset_from_box(splats: bpy.types.Object, box: bpy.types.Object, depsgraph: b
     return cast(things.Matrix, tuple(float(value) for value in matrix.ravel()))
 
 
+class Groups(NamedTuple):
+    """Names of vertex groups of a mesh that splats are bound to; "" = none."""
+
+    strength: str = ""  # how strongly splats follow
+    far: str = ""  # that far splats follow as one
+
+
+NO_GROUPS = Groups()
+
+
 def mesh_of(splats: bpy.types.Object, mesh: bpy.types.Object, *, at_rest: bool) -> meshes.Mesh:
     """The mesh with all modifiers, in the frame of the asset. at_rest: its armatures are put to rest for the moment.
 
     Raises UserError for a mesh without faces.
     """
+    return _read(splats, mesh, at_rest)[0]
+
+
+def rig_of(splats: bpy.types.Object, mesh: bpy.types.Object, groups: Groups, *, at_rest: bool) -> dict[str, Array]:
+    """The mesh as `mesh_of` has it, with its groups: the fields of `RunMethod`.
+
+    Raises UserError for a mesh without faces, or without a group of that name.
+    """
+    for name in filter(None, groups):
+        if name not in mesh.vertex_groups:
+            message = f"'{mesh.name}' has no vertex group '{name}'."
+            raise errors.UserError("bad_input", message, "Choose another one in Rig, or none.")
+    found, weights = _read(splats, mesh, at_rest, groups)
+    names = ("weights", "far_weights")
+    return {"vertices": found.vertices, "faces": found.faces} | {
+        name: of_group for name, of_group in zip(names, weights, strict=True) if of_group is not None
+    }
+
+
+def _read(
+    splats: bpy.types.Object, mesh: bpy.types.Object, at_rest: bool, groups: Groups = NO_GROUPS
+) -> tuple[meshes.Mesh, list[Array | None]]:
+    """In the frame of the asset; and the weights of each group."""
     with _armatures_at_rest(mesh) if at_rest else contextlib.nullcontext():
         depsgraph = bpy.context.evaluated_depsgraph_get()
         found = meshes.evaluated_mesh(mesh, depsgraph, world=True)
         matrix = _asset_from_world(splats, depsgraph)
+        weights = [meshes.vertex_weights(mesh, depsgraph, name) if name else None for name in groups]
     if not len(found.faces):
         raise errors.UserError("bad_input", f"'{mesh.name}' has no faces.", "Choose a mesh with a surface.")
     vertices = found.vertices @ matrix[:3, :3].T + matrix[:3, 3]
-    return meshes.Mesh(np.ascontiguousarray(vertices, np.float32), found.faces)
+    return meshes.Mesh(np.ascontiguousarray(vertices, np.float32), found.faces), weights
 
 
 def _asset_from_world(splats: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..host import current, objects, properties, regions, rest_surfaces
+from ..host import current, meshes, objects, properties, regions, rest_surfaces
 from ..protocol import errors, messages
 from . import asking, operators_methods
 from .operators_methods import active_splats
@@ -97,9 +97,10 @@ def _bind_again(splats: Any, scene: Any) -> None:
         if splats is None or scene is None or splats.splatwright.mesh is None or method is None:
             return
         mesh = splats.splatwright.mesh
-        now = regions.mesh_of(splats, mesh, at_rest=scene.splatwright.bind_pose == "REST")
-        rest_surfaces.refuse_another(mesh.name, before, now)
-        operators_methods.begin(scene, method, splats, {"vertices": now.vertices, "faces": now.faces}, mesh.name)
+        groups = regions.Groups(splats.splatwright.mesh_strength, splats.splatwright.mesh_far)
+        rig = regions.rig_of(splats, mesh, groups, at_rest=scene.splatwright.bind_pose == "REST")
+        rest_surfaces.refuse_another(mesh.name, before, meshes.Mesh(rig["vertices"], rig["faces"]))
+        operators_methods.begin(scene, method, splats, rig, operators_methods.Leader(mesh.name, groups))
 
     asking.ask(fetch, compare)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bpy
 
@@ -27,6 +27,18 @@ def active_splats(context: Any) -> bpy.types.Object | None:
     return selected[0] if len(selected) == 1 else None
 
 
+class Leader(NamedTuple):
+    """The mesh that splats follow, by name, and its vertex groups that count in that; "" = none."""
+
+    mesh: str
+    groups: regions.Groups
+
+    def lead(self, splats: str) -> None:
+        own: Any = bpy.data.objects[splats].splatwright
+        own.mesh = bpy.data.objects.get(self.mesh)
+        own.mesh_strength, own.mesh_far = self.groups
+
+
 class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
     bl_idname = "splatwright.run_method"
     bl_label = "Run Method"
@@ -39,6 +51,12 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
     mesh: bpy.props.StringProperty(
         name="Mesh",
         description="The mesh to bind to; empty: the scene's choice, or for a pose the one that is followed",
+    )
+    strength: bpy.props.StringProperty(
+        name="Strength", description="Vertex group of the mesh, as strength of the binding; empty: the scene's choice"
+    )
+    far: bpy.props.StringProperty(
+        name="Far Follow", description="Vertex group of the mesh that far splats follow; empty: the scene's choice"
     )
     settings: bpy.props.StringProperty(
         name="Settings", description='Of the method, over those of the scene, such as {"margin": 2}'
@@ -78,9 +96,9 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
                 "bad_input", f"There is no method '{self.method}' for splats.", f"There are: {known}."
             )
         splats = self._splats(context)
-        inputs, driver = self._inputs(context, method, splats)
+        inputs, leader = self._inputs(context, method, splats)
         settings = wording.settings_from_text(self.settings)
-        if ended := begin(context.scene, method, splats, inputs, driver, settings):
+        if ended := begin(context.scene, method, splats, inputs, leader, settings):
             self.report({"INFO"}, f"{method.label}: {ended}")
 
     def _splats(self, context: Any) -> bpy.types.Object:
@@ -90,13 +108,13 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         refuse_busy(splats)
         return splats
 
-    def _inputs(self, context: Any, method: things.MethodInfo, splats: Any) -> tuple[dict[str, Any], str]:
-        """What the category of the method takes from the scene, and the mesh that the splats will follow."""
+    def _inputs(self, context: Any, method: things.MethodInfo, splats: Any) -> tuple[dict[str, Any], Leader | None]:
+        """What the category of the method takes from the scene, and what the splats will follow."""
         chosen: Any = context.scene.splatwright
         if method.category == "editing":
             box = _object_called(self.box) if self.box else chosen.box
             if box is not None:
-                return {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}, ""
+                return {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}, None
         if method.category == "rigging":
             as_posed = method.id in _TAKE_THE_MESH_AS_POSED
             followed = splats.splatwright.mesh if as_posed else None
@@ -105,9 +123,17 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
                 raise errors.UserError(
                     "bad_input", "No mesh is chosen.", "Choose the mesh that the splats shall follow."
                 )
-            found = regions.mesh_of(splats, mesh, at_rest=chosen.bind_pose == "REST" and not as_posed)
-            return {"vertices": found.vertices, "faces": found.faces}, mesh.name
-        return {}, ""
+            if as_posed:
+                own = splats.splatwright
+                groups = regions.Groups(own.mesh_strength, own.mesh_far)
+                found = regions.mesh_of(splats, mesh, at_rest=False)
+                return {"vertices": found.vertices, "faces": found.faces}, Leader(mesh.name, groups)
+            groups = regions.Groups(self.strength, self.far)
+            if mesh == chosen.bind_mesh:
+                groups = regions.Groups(self.strength or chosen.bind_strength, self.far or chosen.bind_far)
+            rig = regions.rig_of(splats, mesh, groups, at_rest=chosen.bind_pose == "REST")
+            return rig, Leader(mesh.name, groups)
+        return {}, None
 
 
 class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
@@ -143,12 +169,12 @@ def begin(
     method: things.MethodInfo,
     splats: Any,
     inputs: dict[str, Any],
-    driver: str = "",
+    leader: Leader | None = None,
     settings: dict[str, Any] | None = None,
 ) -> str:
     """Runs a method on the version that an object shows; without a window it waits, and says how that ended.
 
-    inputs: what the method takes from the scene, as `RunMethod` has it. driver: the mesh that the splats will follow.
+    inputs: what the method takes from the scene, as `RunMethod` has it. leader: what the splats will follow.
     settings: over those of the scene. Raises UserError.
     """
     chosen = settings_properties.values(properties.settings_of(scene, method), method)
@@ -164,29 +190,30 @@ def begin(
 
     def started(state: things.JobState) -> None:
         begun.append(state.job)
-        _started(state, name, driver)
+        _started(state, name, leader)
 
     asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)
     return "" if current.is_interactive() else wording.status(asking.wait_for_job(begun[0]))
 
 
-def _started(state: things.JobState, splats: str, driver: str) -> None:
+def _started(state: things.JobState, splats: str, leader: Leader | None) -> None:
     asking.learn(state)
     if state.category == "meshing":
         asking.when_ended(state.job, lambda ended: _meshed(ended, splats))
-    if driver:
-        _follow(state.job, splats, driver)
+    if leader is not None:
+        _follow(state.job, splats, leader)
 
 
-def _follow(job: str, splats: str, driver: str) -> None:
+def _follow(job: str, splats: str, leader: Leader) -> None:
     """The splats follow the mesh as soon as a version that is bound to it is shown, in the same undo step."""
     own: Any = bpy.data.objects[splats].splatwright
-    before = own.mesh.name if own.mesh is not None else ""
-    own.mesh = bpy.data.objects.get(driver)
+    groups = regions.Groups(own.mesh_strength, own.mesh_far)
+    before = Leader(own.mesh.name if own.mesh is not None else "", groups)
+    leader.lead(splats)
 
     def ended(state: things.JobState) -> None:
         if state.status != "finished" and splats in bpy.data.objects:
-            bpy.data.objects[splats].splatwright.mesh = bpy.data.objects.get(before)
+            before.lead(splats)
 
     asking.when_ended(job, ended)
 

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..core import wording
-from ..host import bindings, current, local_display, properties, versions
+from ..host import bindings, current, local_display, properties, settings_properties, versions
 from ..protocol import things
 from .method_panels import draw_choices, draw_method, newest_job
 from .operators_methods import active_splats
@@ -43,6 +43,8 @@ class SPLATWRIGHT_PT_rig(SidebarPanel, bpy.types.Panel):
         elif bound is not None:
             _draw_binding(layout.box(), context, splats, bound)
         draw_choices(layout, chosen, "bind_mesh", "bind_pose")
+        if chosen.bind_mesh is not None:
+            _draw_groups(layout, context.scene, chosen)
         if splats is not None and chosen.bind_mesh is None:
             paragraph(layout, context, "Choose the mesh that the splats shall follow.", "INFO")
         for method in properties.methods_of("rigging"):
@@ -78,6 +80,17 @@ def _draw_binding(layout: Any, context: Any, splats: Any, bound: things.VersionI
         if method.id in _NEEDS_A_BINDING:
             draw_method(layout, context, method)
     layout.operator("splatwright.unbind_splats", icon="UNLINKED").object = splats.name
+
+
+def _draw_groups(layout: Any, scene: Any, chosen: Any) -> None:
+    """Which vertex groups of the mesh count; the one for far splats where they follow."""
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    column.prop_search(chosen, "bind_strength", chosen.bind_mesh, "vertex_groups")
+    method = properties.method_called("bind")
+    settings = {} if method is None else settings_properties.values(properties.settings_of(scene, method), method)
+    if settings.get("far") == "follow":
+        column.prop_search(chosen, "bind_far", chosen.bind_mesh, "vertex_groups")
 
 
 def _draw_colors(layout: Any, context: Any, own: Any) -> None:

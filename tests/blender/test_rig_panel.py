@@ -152,3 +152,78 @@ def test_the_viewport_shows_the_binding_as_colours_and_renders_do_not(
     picture = bound_ball.drawn(room, connected)
     solid = picture[..., 3] > 0.9
     assert solid.sum() > 500 and (picture[solid][:, 0] > 4 * picture[solid][:, 1]).all(), "all is red"
+
+
+def paint(mesh: Any, name: str, weight: Callable[[Any], float]) -> None:
+    """A vertex group by the places of the vertices."""
+    group = mesh.vertex_groups.new(name=name)
+    for vertex in mesh.data.vertices:
+        if (value := weight(vertex.co)) > 0:
+            group.add([vertex.index], value, "REPLACE")
+
+
+def test_a_vertex_group_is_the_strength_of_the_binding_through_modifiers_too(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room, draw: Draw
+) -> None:
+    ball, mesh = bound
+    paint(mesh, "Other", lambda co: 1.0)
+    paint(mesh, "Above", lambda co: float(co.z > 0))
+    mesh.modifiers.new("More", "SUBSURF").levels = 1
+    chosen = bpy.context.scene.splatwright
+    assert "bind_strength" not in {
+        call.arguments["property"] for call in draw("SPLATWRIGHT_PT_rig").called("prop_search")
+    }
+    chosen.bind_mesh, chosen.bind_strength = mesh, "Above"
+    assert [call.arguments["property"] for call in draw("SPLATWRIGHT_PT_rig").called("prop_search")] == [
+        "bind_strength"
+    ]
+    before = np.array(connected.link().backend.splats(ball.splatwright.asset, ball.splatwright.version).means)
+    assert bpy.ops.splatwright.run_method(method="bind") == {"FINISHED"}
+    assert ball.splatwright.mesh_strength == "Above"
+    mesh.location.x = -1.5
+    assert bpy.ops.splatwright.run_method(method="apply_pose") == {"FINISHED"}
+    after = np.array(connected.link().backend.splats(ball.splatwright.asset, ball.splatwright.version).means)
+    moved = (after - before)[:, 0]
+    assert np.allclose(moved[before[:, 2] > 0.3], -1.5, atol=1e-3) and not moved[before[:, 2] < -0.3].any()
+    assert ball.splatwright.mesh_strength == "Above", "bound again, it still counts"
+    with pytest.raises(RuntimeError, match="no vertex group 'Gone'"):
+        bpy.ops.splatwright.run_method(method="bind", strength="Gone")
+    mesh.vertex_groups.new(name="Empty")
+    with pytest.raises(RuntimeError, match="no weights"):
+        bpy.ops.splatwright.run_method(method="bind", strength="Empty")
+    assert ball.splatwright.mesh_strength == "Above", "a binding that fails changes nothing"
+
+
+def test_far_splats_follow_a_bone_by_its_vertex_group(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room, draw: Draw
+) -> None:
+    ball, mesh = bound
+    for block in mesh.data.shape_keys.key_blocks:
+        for point in block.data:
+            point.co.z = max(point.co.z, -0.1)  # the lower half of the splats is far
+    paint(mesh, "Head", lambda co: float(co.z > 0.5))
+    armature = bpy.data.objects.new("Armature", bpy.data.armatures.new("Armature"))
+    bpy.context.scene.collection.objects.link(armature)
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    bone = armature.data.edit_bones.new("Head")
+    bone.head, bone.tail = (0, 0, 0), (0, 0, 1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    mesh.modifiers.new("Armature", "ARMATURE").object = armature
+    bpy.context.view_layer.objects.active = ball
+    chosen = bpy.context.scene.splatwright
+    chosen.bind_mesh, chosen.bind_far = mesh, "Head"
+    chosen.methods.bind.far = "follow"
+    chosen.methods.bind.distance_automatic = False
+    chosen.methods.bind.distance = 0.1
+    assert "bind_far" in {call.arguments["property"] for call in draw("SPLATWRIGHT_PT_rig").called("prop_search")}
+    before = np.array(connected.link().backend.splats(ball.splatwright.asset, ball.splatwright.version).means)
+    assert bpy.ops.splatwright.run_method(method="bind") == {"FINISHED"}
+    armature.pose.bones["Head"].location = (0, 0, 2)  # along the bone's own axes: -y of the armature
+    bpy.context.view_layer.update()
+    assert bpy.ops.splatwright.run_method(method="apply_pose", settings='{"split_beyond": null}') == {"FINISHED"}
+    after = np.array(connected.link().backend.splats(ball.splatwright.asset, ball.splatwright.version).means)
+    moved = after - before
+    far = before[:, 2] < -0.5
+    assert far.sum() > 300 and np.allclose(moved[far], moved[before[:, 2] > 0.8].mean(0), atol=1e-2)
+    assert np.linalg.norm(moved[far][0]) == pytest.approx(2, abs=1e-2), "and not with the mesh's rim, which is still"

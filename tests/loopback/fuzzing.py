@@ -42,6 +42,7 @@ _CAMERA = ViewCamera(camera_from_world=IDENTITY, fx=9, fy=9, cx=4, cy=2, width=8
 _SCENE = m.Render(objects=(SceneObject(asset="asset-1"),), camera=_CAMERA)
 _TRIANGLE = np.eye(3, dtype=np.float32)
 _FACE = np.arange(3, dtype=np.int32)[None]
+_WEIGHTS = np.linspace(0, 1, 3, dtype=np.float32)
 OUTSIDE = "OUTSIDE"  # in a seed: a path that is not allowed, in the fuzzer's own folder
 SEEDS: tuple[Message, ...] = (
     m.Hello(version=1, client="fuzzer"),
@@ -53,6 +54,9 @@ SEEDS: tuple[Message, ...] = (
     m.Train(name="b", capture=UploadedCapture(id=sha256(ONE)), method="counting"),
     m.RunMethod(method="crop", asset="asset-1", version="v1", settings={"keep": "inside"}, box=IDENTITY),
     m.RunMethod(method="bind", asset="asset-1", vertices=_TRIANGLE, faces=_FACE, name="bind"),
+    m.RunMethod(
+        method="bind", asset="asset-1", vertices=_TRIANGLE, faces=_FACE, weights=_WEIGHTS, far_weights=_WEIGHTS
+    ),
     m.FetchMesh(job="job-1"),
     m.FetchMesh(asset="asset-1", version="v1"),
     m.PoseMesh(pose="arm", asset="asset-1", vertices=_TRIANGLE),

@@ -18,6 +18,7 @@ from .test_conversation import view
 
 CORNERS = np.eye(3, dtype=np.float32)
 TRIANGLE = np.array([[0, 1, 2]], np.int32)
+WEIGHTS = np.ones(3, np.float32)
 
 
 class _Unchecked(Message, frozen=True, tag="RunMethod"):
@@ -28,6 +29,7 @@ class _Unchecked(Message, frozen=True, tag="RunMethod"):
     box: Any = None
     vertices: Any = None
     faces: Any = None
+    weights: Any = None
 
 
 @pytest.fixture
@@ -100,11 +102,15 @@ def test_views_are_measured_and_their_figures_and_photos_come(
         {"vertices": CORNERS.astype(np.float64), "faces": TRIANGLE},
         {"vertices": CORNERS, "faces": TRIANGLE.ravel()},
         {"box": (float("nan"), *IDENTITY[1:])},
+        {"weights": WEIGHTS},
+        {"vertices": CORNERS, "faces": TRIANGLE, "weights": WEIGHTS[:2]},
+        {"vertices": CORNERS, "faces": TRIANGLE, "weights": 2 * WEIGHTS},
+        {"vertices": CORNERS, "faces": TRIANGLE, "weights": WEIGHTS * np.float32(np.nan)},
     ],
-    ids=["no faces", "no vertices", "too high", "too low", "doubles", "flat", "box"],
+    ids=["no faces", "no vertices", "too high", "too low", "doubles", "flat", "box", "of what", "few", "heavy", "nan"],
 )
 def test_what_is_no_mesh_or_box_is_refused(backend: Backend, asset: str, mesh: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="could not be read"):
         backend.ask(_Unchecked(asset=asset, **mesh)).result(10)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"faces|vertices|box"):
+    with pytest.raises(ValueError, match=r"faces|vertices|box|weights"):
         RunMethod(method="bind", asset=asset, **mesh)

@@ -39,7 +39,7 @@ class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
         setting(
             "Far splats",
             "Splats beyond the distance stay where they are, or follow the nearest part of the mesh as if they were "
-            "fixed to it.",
+            "fixed to it; where a vertex group is chosen for them, such as a bone's, they follow that.",
             advanced=True,
         ),
     ] = "stay"
@@ -69,6 +69,8 @@ def run(config: BindSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
         keep_thickness=config.keep_thickness,
         stretch_limit=config.stretch_limit,
         driver=config.driver,
+        weights=inputs.weights,
+        carrier=inputs.far_weights if config.far == "follow" else None,
         on_progress=job.progress,
     )
     bound = int((binding.faces >= 0).sum())

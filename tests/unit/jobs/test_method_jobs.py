@@ -125,6 +125,32 @@ def test_a_binding_is_drawn_in_colours_that_say_how_good_it_is(room: Room, asset
     assert np.array_equal(own[..., 3], wide[..., 3]) and not np.array_equal(own, wide)
 
 
+def test_weights_of_vertices_hold_splats_back_and_carry_far_ones(room: Room, asset: AssetInfo, tmp_path: Path) -> None:
+    vertices, faces = icosphere()
+    upper = (vertices[:, 2] > 0).astype(np.float32)
+    state = done(room, "bind", asset.asset, vertices=vertices, faces=faces, weights=upper)
+    made = version(room, asset.asset, state.version)
+    assert made.bound_splats is not None and 700 < made.bound_splats < 900 and made.far_splats == 0
+    room.desk.pose(PoseMesh(pose="aside", asset=asset.asset, vertices=vertices + np.float32(2)))
+    room.desk.export_file(asset.asset, "", tmp_path / "aside.ply", ExportChoices(pose="aside"))
+    moved = (read_cloud(tmp_path / "aside.ply").means - CLOUD.means)[:, 0]
+    assert np.allclose(moved[CLOUD.means[:, 2] > 0.3], 2, atol=1e-3)
+    assert not moved[CLOUD.means[:, 2] < -0.3].any()
+    small = vertices * np.float32(0.5)
+    options = {"settings": {"far": "follow", "distance": 0.1}, "far_weights": upper}
+    with pytest.raises(AssertionError, match="near enough"):
+        done(room, "bind", asset.asset, version=asset.head, vertices=small, faces=faces, **options)
+    small[:, 0] += 0.5  # its side touches the splats
+    state = done(room, "bind", asset.asset, version=asset.head, vertices=small, faces=faces, **options)
+    made = version(room, asset.asset, state.version)
+    assert made.bound_splats == 1500 and made.far_splats is not None and 900 < made.far_splats < 1500
+    turned = np.where(upper[:, None] > 0, small + np.float32(1), small)
+    room.desk.pose(PoseMesh(pose="half", asset=asset.asset, vertices=turned))
+    room.desk.export_file(asset.asset, "", tmp_path / "half.ply", ExportChoices(pose="half"))
+    moved = (read_cloud(tmp_path / "half.ply").means - CLOUD.means)[CLOUD.means[:, 0] < 0]
+    assert np.allclose(moved, 1, atol=1e-3), "below, too, they go with the upper half"
+
+
 def test_the_mesh_that_splats_are_bound_to_can_be_had_again(room: Room, asset: AssetInfo) -> None:
     vertices, faces = icosphere()
     with pytest.raises(UserError, match="not bound to a mesh"):
