@@ -34,7 +34,7 @@ class MeshTrainingSettings(TrainingSettings, frozen=True, kw_only=True):
     learn_vertices: Annotated[
         bool,
         setting("Learn vertices", "The splats' surface moves to where the photos show it; the mesh itself stays."),
-    ] = False
+    ] = True
     normal_weight: Annotated[
         float,
         setting(

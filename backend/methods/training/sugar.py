@@ -18,10 +18,6 @@ class SugarSettings(MeshTrainingSettings, frozen=True, kw_only=True):
         Literal["auto", "1", "3", "4", "6"],
         setting("Splats per face", "Auto: as many as the splat budget allows."),
     ] = "auto"
-    learn_vertices: Annotated[
-        bool,
-        setting("Learn vertices", "The splats' surface moves to where the photos show it; the mesh itself stays."),
-    ] = True
 
 
 @method(

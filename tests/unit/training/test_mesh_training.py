@@ -154,8 +154,8 @@ def test_every_parameter_learns_through_a_pose(kind: FaceParameterisation) -> No
 
 def test_gs_mesh_learns_a_painted_ball() -> None:
     inputs, job = on_black(inputs_of(icosphere(), 200)), Watching()
-    result = trained("gs_mesh", inputs, job, splats_per_face=3, learn_vertices=True)
-    first = trained("gs_mesh", inputs, Watching(stops_after=1), splats_per_face=3, learn_vertices=True)
+    result = trained("gs_mesh", inputs, job, splats_per_face=3)
+    first = trained("gs_mesh", inputs, Watching(stops_after=1), splats_per_face=3)
     assert job.psnr[-1] > held_out(first, inputs) + 8
     assert held_out(result, inputs) == pytest.approx(job.psnr[-1], abs=0.05)
     assert result.binding is not None and len(result.binding) == len(result.cloud) == 3 * 320
@@ -165,7 +165,7 @@ def test_gs_mesh_learns_a_painted_ball() -> None:
 
 
 def test_without_learned_vertices_splats_stay_in_their_faces() -> None:
-    result = trained("gs_mesh", inputs_of(icosphere(), 10), splats_per_face=2)
+    result = trained("gs_mesh", inputs_of(icosphere(), 10), splats_per_face=2, learn_vertices=False)
     assert result.binding is not None and np.abs(result.binding.heights).max() < 1e-5
     assert np.abs(result.cloud.means - result.binding.feet()).max() < 1e-5
     assert np.allclose(np.exp(result.cloud.log_scales[:, 0]) / result.near, 1e-8 / 0.01, rtol=1e-3)
