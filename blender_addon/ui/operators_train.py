@@ -10,7 +10,7 @@ import bpy
 
 from ..core import events, wording
 from ..core.session import JobView, Wish
-from ..host import current, objects, properties, settings_properties
+from ..host import current, objects, properties, settings_properties, training_mesh
 from ..protocol import errors, messages, things
 from . import asking, uploads
 
@@ -47,6 +47,9 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
     masks: bpy.props.StringProperty(
         name="Masks", description="auto, ignore, segment, alpha or off; empty: the scene's choice"
     )
+    mesh: bpy.props.StringProperty(
+        name="Mesh", description="For methods on a mesh, the one that the splats hang on; empty: the scene's choice"
+    )
     settings: bpy.props.StringProperty(
         name="Settings", description='Of the method, over those of the scene, such as {"sh_degree": 2}'
     )
@@ -63,7 +66,7 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
 
     def _start(self, context: Any) -> None:
         folder = Path(self.capture or capture_folder(context.scene))
-        name, options = self.name, self._options(context.scene)  # the operator is gone when the thread begins
+        name, options = self.name, self._options(context.scene, folder)  # the operator is gone when the thread begins
 
         def begin(backend: remote.Backend) -> tuple[things.JobState, things.AssetInfo]:
             with uploads.sending(backend, folder.name) as upload:
@@ -75,7 +78,7 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
             job = context.window_manager.splatwright.job
             self.report({"INFO"}, _outcome(asking.wait_for_job(job)))
 
-    def _options(self, scene: Any) -> dict[str, Any]:
+    def _options(self, scene: Any, capture: Path) -> dict[str, Any]:
         """The fields of the protocol's `Train`; what is automatic is left out."""
         chosen = scene.splatwright
         method = properties.method_called(self.method or chosen.method)
@@ -93,6 +96,9 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
             number = getattr(self, name) or getattr(chosen, name)
             if number:
                 options[name] = number
+        if method.takes_mesh:
+            mesh = bpy.data.objects.get(self.mesh) if self.mesh else chosen.bind_mesh
+            options |= training_mesh.fields(mesh, capture)
         return options
 
 

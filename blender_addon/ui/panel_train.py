@@ -41,6 +41,8 @@ class SPLATWRIGHT_PT_train(SidebarPanel, bpy.types.Panel):
         column.prop(chosen, "quality")
         column.prop(chosen, "method")
         method = properties.method_called(chosen.method)
+        if method is not None and method.takes_mesh:
+            column.prop(chosen, "bind_mesh")
         header, body = layout.panel("SPLATWRIGHT_train_limits", default_closed=True)
         header.label(text="Limits and Masks")
         if body is not None:

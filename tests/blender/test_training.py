@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,3 +215,29 @@ def test_what_cannot_be_trained_is_said_in_one_sentence_and_leaves_nothing_behin
     assert sentence.rsplit("/", 1)[-1] in " ".join(shown.texts)
     bpy.ops.splatwright.dismiss_failure()
     assert draw("SPLATWRIGHT_PT_problem") is None
+
+
+def test_a_method_on_a_mesh_hangs_its_splats_on_the_scene_s(
+    connected: ModuleType, capture: Path, tmp_path: Path, draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    ours = Path(shutil.copytree(capture, tmp_path / "ours"))
+    about = json.loads((ours / "transforms.json").read_text())
+    (ours / "transforms.json").write_text(json.dumps(about | {"splatwright_world": "blender"}))
+    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=3, location=(0.2, 0.0, 0.5))
+    ball: Any = bpy.context.object
+    chosen: Any = bpy.context.scene.splatwright
+    chosen.method = "gs_mesh"
+    assert any(call.arguments["property"] == "bind_mesh" for call in draw("SPLATWRIGHT_PT_train").called("prop"))
+    with pytest.raises(RuntimeError, match="No mesh is chosen"):
+        start(ours, max_splats=2000)
+    with pytest.raises(RuntimeError, match="is no capture of a Blender scene"):
+        start(capture, max_splats=2000, mesh=ball.name)
+    chosen.bind_mesh = ball
+    start(ours, max_splats=2000, wait=True)
+    splats: Any = bpy.context.view_layer.objects.active
+    assert job_now(connected).state.status == "finished", job_now(connected).state.failure
+    found = connected.session().assets[splats.splatwright.asset]
+    assert found.splats == 6 * len(ball.data.polygons), "as many a face as the budget allows"
+    assert splats.splatwright.version == found.head
