@@ -104,8 +104,7 @@ def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
 
 
 def _write(output: Path, settings: TrainingSettings, result: TrainingResult) -> None:
-    content = SplatContent(result.cloud, antialiased=settings.antialiased if result.binding else None)
-    write_splat_file(output, content, result.binding)
+    write_splat_file(output, SplatContent(result.cloud, antialiased=settings.antialiased or None), result.binding)
 
 
 def check_training(request: TrainRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,7 +33,7 @@ from backend.training.representation import (
 )
 
 _SUGAR_THICKNESS = 1e-6  # standard deviation across the face, in camera extents
-_LOG_OF_NOTHING = 1e-30  # a face without a length or a height has splats without one
+_LEAST_SCALE = 1e-30  # a face that collapsed while its vertices were learned has splats without a size
 
 
 class FaceParameterisation(Protocol):
@@ -45,11 +46,11 @@ class FaceParameterisation(Protocol):
         """The first values of its own parameters. corners: [N, 3, 3]; splats of one face come one after another."""
         ...
 
-    def barycentrics(self, parameters: Parameters, count: int) -> Tensor:
+    def barycentrics(self, parameters: Mapping[str, Tensor], count: int) -> Tensor:
         """Where in their faces the N splats lie, [N, 3]."""
         ...
 
-    def shapes(self, parameters: Parameters, corners: Tensor) -> tuple[Tensor, Tensor]:
+    def shapes(self, parameters: Mapping[str, Tensor], corners: Tensor) -> tuple[Tensor, Tensor]:
         """Axes [N, 3, 3], as columns, and standard deviations [N, 3]."""
         ...
 
@@ -59,7 +60,7 @@ class GamesFaces:
     """GaMeS: alphas [N, 3] say where, scales [N, 1] (logarithm) how much larger a splat is than its face asks."""
 
     splats_a_face: int
-    start_factor: float = 1.0
+    start_factor: float = 1.0  # of the paper's first sizes
 
     def start(self, corners: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         count, device = len(corners), generator.device
@@ -68,10 +69,10 @@ class GamesFaces:
             "scales": torch.full((count, 1), float(np.log(self.start_factor)), device=device),
         }
 
-    def barycentrics(self, parameters: Parameters, count: int) -> Tensor:
+    def barycentrics(self, parameters: Mapping[str, Tensor], count: int) -> Tensor:
         return games_barycentrics(parameters["alphas"])
 
-    def shapes(self, parameters: Parameters, corners: Tensor) -> tuple[Tensor, Tensor]:
+    def shapes(self, parameters: Mapping[str, Tensor], corners: Tensor) -> tuple[Tensor, Tensor]:
         return games_shapes(corners, parameters["scales"][:, 0].exp())
 
 
@@ -80,21 +81,21 @@ class SugarFaces:
     """SuGaR: scales [N, 2] (logarithm) and angles [N, 2], complex numbers, within the face; places are fixed."""
 
     splats_a_face: int  # one of SUGAR_LAYOUTS
-    start_factor: float = 1.0
+    start_factor: float = 1.0  # of the paper's first sizes
 
     def start(self, corners: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         _, radius = SUGAR_LAYOUTS[self.splats_a_face]
         straight = torch.tensor([1.0, 0.0], device=generator.device)
         return {
             "angles": straight.repeat(len(corners), 1),
-            "scales": sugar_start_scales(corners, self.start_factor * radius).clamp_min(np.log(_LOG_OF_NOTHING)),
+            "scales": sugar_start_scales(corners, self.start_factor * radius),
         }
 
-    def barycentrics(self, parameters: Parameters, count: int) -> Tensor:
+    def barycentrics(self, parameters: Mapping[str, Tensor], count: int) -> Tensor:
         places, _ = SUGAR_LAYOUTS[self.splats_a_face]
         return torch.tensor(places, device=parameters["scales"].device).repeat(count // len(places), 1)
 
-    def shapes(self, parameters: Parameters, corners: Tensor) -> tuple[Tensor, Tensor]:
+    def shapes(self, parameters: Mapping[str, Tensor], corners: Tensor) -> tuple[Tensor, Tensor]:
         return sugar_shapes(corners, parameters["angles"], parameters["scales"], _SUGAR_THICKNESS)
 
 
@@ -115,7 +116,7 @@ def mesh_parameters(
     if mesh.mesh.colors is None:
         colors = torch.rand(count, 3, generator=generator, device=mesh.device)
     else:
-        places = kind.barycentrics({name: Parameter(value) for name, value in own.items()}, count).detach()
+        places = kind.barycentrics(own, count)
         at_corners = mesh.mesh.colors[mesh.mesh.faces[of_splat]].astype(np.float32) / 255
         colors = (places[:, :, None] * torch.tensor(at_corners, device=mesh.device)).sum(dim=1)
     values = own | {
@@ -177,7 +178,7 @@ class MeshSplats:
         p = self.parameters
         _, means, axes, scales = self._at_rest()
         quats = matrices_to_quats(as_array(axes)).astype(np.float32)
-        log_scales = as_array(scales.clamp_min(_LOG_OF_NOTHING).log())
+        log_scales = as_array(scales.clamp_min(_LEAST_SCALE).log())
         sh = torch.cat([p["sh0"], p["shN"]], dim=1)
         return SplatCloud(as_array(means), quats, log_scales, as_array(p["opacities"]), as_array(sh))
 
