@@ -66,7 +66,9 @@ def _bound_version(splats: Any) -> things.VersionInfo | None:
 def _draw_binding(layout: Any, context: Any, splats: Any, bound: things.VersionInfo) -> None:
     """What follows which mesh, what is wrong with that, and what can be done with the pose."""
     own = splats.splatwright
-    draw_choices(layout, own, "mesh")
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    column.prop(own, "mesh", text="Follows")
     if own.mesh is None:
         paragraph(layout, context, "These splats are bound, and stay at rest until they have a mesh to follow.", "INFO")
         layout.operator("splatwright.add_bound_mesh", icon="MESH_DATA").object = splats.name

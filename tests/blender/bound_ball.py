@@ -14,12 +14,18 @@ import splat_scene
 Room = Callable[[str], ModuleType]
 
 
+def make_plain(connected: ModuleType, room: Room, folder: Path) -> tuple[Any, Any]:
+    """The ball, and the mesh that it is bound to, without anything that deforms it."""
+    ball = splat_scene.make(folder)
+    mesh = _add_mesh()
+    bind(connected, room, ball, mesh)
+    return ball, mesh
+
+
 def make(connected: ModuleType, room: Room, folder: Path) -> tuple[Any, Any]:
     """The ball, and the mesh that it is bound to, with a shape key that moves it to x = -1.5."""
     ball = splat_scene.make(folder)
-    bpy.ops.mesh.primitive_uv_sphere_add(radius=1.0, segments=24, ring_count=16)
-    mesh = bpy.context.view_layer.objects.active
-    mesh.name, mesh.hide_render = "Driver", True
+    mesh = _add_mesh()
     mesh.shape_key_add(name="Basis")
     moved = mesh.shape_key_add(name="Moved")
     for point in moved.data:
@@ -27,6 +33,13 @@ def make(connected: ModuleType, room: Room, folder: Path) -> tuple[Any, Any]:
     moved.value = 0.0  # Blender 5 adds keys at 1
     bind(connected, room, ball, mesh)
     return ball, mesh
+
+
+def _add_mesh() -> Any:
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=1.0, segments=24, ring_count=16)
+    mesh = bpy.context.view_layer.objects.active
+    mesh.name, mesh.hide_render = "Driver", True
+    return mesh
 
 
 def bind(connected: ModuleType, room: Room, ball: Any, mesh: Any) -> None:
