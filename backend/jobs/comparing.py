@@ -10,11 +10,11 @@ import msgspec
 
 from backend.captures import choose_mask_use, load_capture, read_photos
 from backend.jobs.device import DeviceChoice, choose_device
-from backend.jobs.evaluation import evaluate, mean_figures
+from backend.jobs.evaluation import evaluate, mean_figures, renderers_in_poses
 from backend.jobs.report import ViewFigures
 from backend.jobs.running import Watcher
+from backend.jobs.splat_files import read_splat_file
 from backend.jobs.training import MaskChoice, pixels_for_longer_side
-from backend.splats.io import read_cloud
 from backend.training.frame import SceneFrame
 from backend.training.plan import plan_training
 from backend.training.settings import TrainingSettings, background_color
@@ -55,7 +55,10 @@ def compare_with_capture(request: EvaluationRequest, watcher: Watcher) -> Evalua
     if background is None:
         message = f"The background '{request.background}' is not a colour."
         raise UserError("bad_input", message, "Use black, white or a colour such as #80c0ff.")
-    cloud = read_cloud(request.splat)
+    content, binding = read_splat_file(request.splat)
+    cloud = content.cloud
+    for note in content.notes:
+        log.warning("'%s': %s", request.splat, note)
     watcher.stage("Reading the capture")
     capture = load_capture(request.capture)
     for warning in capture.warnings:
@@ -81,6 +84,7 @@ def compare_with_capture(request: EvaluationRequest, watcher: Watcher) -> Evalua
         near=TrainingSettings().near_plane * frame.extent,
         antialiased=request.antialiased,
         background=background,
+        posed=renderers_in_poses(cloud, binding, capture.folder, device, antialiased=request.antialiased),
         on_progress=lambda done, total: watcher.progress(done, total, {}),
     )
     psnr, ssim = mean_figures(figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backend.captures.capture import Photo
-from backend.captures.mesh_poses import MeshPoses
+from backend.captures.mesh_poses import POSES_FILE, MeshPoses, read_mesh_poses
 from backend.jobs.report import ViewFigures
 from backend.rigging.binding import Binding
 from backend.rigging.bound import BoundRepresentation
@@ -53,6 +54,22 @@ class PosedRenderers:
     def of(self, photo: Photo) -> Renderer:
         """Raises UserError for a photo whose pose is not known."""
         return RepresentationRenderer(self._bound.posed(self._poses.vertices[self._poses.of(photo.name)]), self._device)
+
+
+def renderers_in_poses(
+    cloud: SplatCloud, binding: Binding | None, capture: Path, device: str, *, antialiased: bool
+) -> PosedRenderers | None:
+    """For splats on a mesh that the capture's folder holds poses of; None where photos show them at rest.
+
+    Raises UserError when the poses are damaged.
+    """
+    path = capture / POSES_FILE
+    if binding is None or not path.is_file():
+        return None
+    poses = read_mesh_poses(path)
+    if poses.vertices.shape[1] != len(binding.mesh.vertices):
+        return None
+    return PosedRenderers(cloud, binding, poses, device, antialiased=antialiased)
 
 
 def evaluate(

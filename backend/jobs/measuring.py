@@ -8,19 +8,11 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from backend.captures import (
-    POSES_FILE,
-    Capture,
-    MaskUse,
-    choose_mask_use,
-    load_capture,
-    read_mesh_poses,
-    read_photos,
-)
+from backend.captures import Capture, MaskUse, choose_mask_use, load_capture, read_photos
 from backend.captures.capture import Photo
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
-from backend.jobs.evaluation import WHITE, PosedRenderers, compared, mean_figures, target
+from backend.jobs.evaluation import WHITE, compared, mean_figures, renderers_in_poses, target
 from backend.jobs.report import ViewFigures
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.train_job import capture_folder
@@ -86,8 +78,10 @@ class MeasureJobs:
         capture = load_capture(capture_folder(wish.capture, self._captures))
         terms = self._terms(version, wish.capture, capture, job.note)
         job.stage(f"Measuring {len(capture.views)} views")
-        renderer = CloudRenderer(self._assets.read(version), self._device, antialiased=version.antialiased)
-        posed = self._posed(version, capture)
+        cloud, antialiased = self._assets.read(version), version.antialiased
+        renderer = CloudRenderer(cloud, self._device, antialiased=antialiased)
+        binding = stored_binding(self._assets, version)
+        posed = renderers_in_poses(cloud, binding, capture.folder, self._device, antialiased=antialiased)
         near, held_out = near_of(capture, terms), {view.name for view in capture.test_views}
         found: list[ViewFigures] = []
         for first in range(0, len(capture.views), _AT_ONCE):
@@ -166,15 +160,6 @@ class MeasureJobs:
         plan = plan_training(capture.train_views, device=self._device)
         near_plane = TrainingSettings().near_plane
         return Terms(max_pixels=plan.max_pixels, masks=masks, background=(0.0, 0.0, 0.0), near_plane=near_plane)
-
-    def _posed(self, version: VersionCard, capture: Capture) -> PosedRenderers | None:
-        """The splats as the photos show them, where they hang on a mesh that the capture has poses of; else None."""
-        binding, path = stored_binding(self._assets, version), capture.folder / POSES_FILE
-        poses = read_mesh_poses(path) if binding is not None and path.is_file() else None
-        if binding is None or poses is None or poses.vertices.shape[1] != len(binding.mesh.vertices):
-            return None
-        cloud = self._assets.read(version)
-        return PosedRenderers(cloud, binding, poses, self._device, antialiased=version.antialiased)
 
     def _last_figures(self, version: VersionCard) -> VersionFigures | None:
         """Of the version, else of the nearest one that it was made from."""

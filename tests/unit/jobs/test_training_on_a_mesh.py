@@ -11,7 +11,8 @@ import pytest
 
 from backend.captures.mesh_poses import read_mesh_poses
 from backend.cli.command import run
-from backend.jobs.running import RunningJob
+from backend.jobs.comparing import EvaluationRequest, compare_with_capture
+from backend.jobs.running import NobodyWatches, RunningJob
 from backend.jobs.splat_files import read_splat_file
 from backend.jobs.training import TrainRequest, train_capture
 from backend.splats.io.mesh_files import write_mesh
@@ -59,6 +60,8 @@ def test_the_command_trains_through_poses_and_writes_splats_that_follow(
     assert binding is not None and binding.driver == "per_face" and len(content) == 5 * len(MESH.faces)
     assert np.array_equal(binding.mesh.vertices, MESH.vertices)
     with_poses = json.loads(report.read_text())["psnr"]
+    again = compare_with_capture(EvaluationRequest(output, capture, background="white", device="cpu"), NobodyWatches())
+    assert again.psnr == pytest.approx(with_poses, abs=0.01), "splatwright eval poses them, too"
     np.savez(tmp_path / "rest.npz", vertices=BENT[:1], photos=[f"p{i}" for i in range(8)], poses=[0] * 8)
     assert run([*command, "--poses", str(tmp_path / "rest.npz")]) == 0
     assert with_poses > json.loads(report.read_text())["psnr"] + 1, "the poses of photos count"
