@@ -30,7 +30,7 @@ def refuse_another(name: str, before: messages.MeshData, now: meshes.Mesh) -> No
 
 def _farthest(points: Array, vertices: Array, faces: Array) -> float:
     """From a surface, of some of the points; infinite where one is no number."""
-    tree = BVHTree.FromPolygons(vertices.tolist(), faces.tolist())
+    tree: Any = BVHTree.FromPolygons(vertices.tolist(), faces.tolist())
     chosen = points[:: max(1, len(points) // _LOOKED_AT)]
     if not np.isfinite(chosen).all():
         return float("inf")

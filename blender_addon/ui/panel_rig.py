@@ -50,6 +50,8 @@ class SPLATWRIGHT_PT_rig(SidebarPanel, bpy.types.Panel):
         for method in properties.methods_of("rigging"):
             if method.id not in _NEEDS_A_BINDING:
                 draw_method(layout, context, method, in_view=True)
+        if bound is None or splats is None or splats.splatwright.mesh is None:
+            _draw_poses(layout, context, are_enabled=False)
         job = newest_job("rigging", splats)
         if job is not None:
             draw_job(layout.box(), context, job)
@@ -78,10 +80,17 @@ def _draw_binding(layout: Any, context: Any, splats: Any, bound: things.VersionI
         paragraph(layout, context, trouble, "ERROR")
         layout.operator("splatwright.bind_again", icon="FILE_REFRESH").object = splats.name
     _draw_colors(layout, context, own)
+    _draw_poses(layout, context)
+    layout.operator("splatwright.unbind_splats", icon="UNLINKED").object = splats.name
+
+
+def _draw_poses(layout: Any, context: Any, *, are_enabled: bool = True) -> None:
+    """What can be done with the pose of a mesh that is followed."""
+    column = layout.column()
+    column.enabled = are_enabled
     for method in properties.methods_of("rigging"):
         if method.id in _NEEDS_A_BINDING:
-            draw_method(layout, context, method)
-    layout.operator("splatwright.unbind_splats", icon="UNLINKED").object = splats.name
+            draw_method(column, context, method)
 
 
 def _draw_groups(layout: Any, scene: Any, chosen: Any) -> None:

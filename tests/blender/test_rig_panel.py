@@ -36,7 +36,8 @@ def test_it_asks_for_splats_then_for_a_mesh_and_shows_how_to_bind(
     layout = draw("SPLATWRIGHT_PT_rig")
     assert "Choose the mesh" in " ".join(layout.texts)
     assert {"driver", "keep_thickness", "stretch_limit", "far", "bind_mesh", "bind_pose"} <= set(layout.properties)
-    assert [call.result.method for call in layout.called("operator")] == ["bind"], "there is no pose to take yet"
+    enabled = [call.result.method for call in layout.called("operator") if call.is_enabled]
+    assert enabled == ["bind"], "there is no pose to take yet"
 
 
 def test_it_says_how_many_splats_follow_and_how_many_are_far(

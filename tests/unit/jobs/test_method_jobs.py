@@ -136,6 +136,12 @@ def test_weights_of_vertices_hold_splats_back_and_carry_far_ones(room: Room, ass
     moved = (read_cloud(tmp_path / "aside.ply").means - CLOUD.means)[:, 0]
     assert np.allclose(moved[CLOUD.means[:, 2] > 0.3], 2, atol=1e-3)
     assert not moved[CLOUD.means[:, 2] < -0.3].any()
+    for name in ("kept.safetensors", "kept.bound"):
+        room.desk.export_file(asset.asset, "", tmp_path / name)
+        again = room.desk.import_file(tmp_path / name).asset
+        room.desk.pose(PoseMesh(pose="again", asset=again, vertices=vertices + np.float32(2)))
+        room.desk.export_file(again, "", tmp_path / "again.ply", ExportChoices(pose="again"))
+        assert np.allclose((read_cloud(tmp_path / "again.ply").means - CLOUD.means)[:, 0], moved, atol=1e-4)
     small = vertices * np.float32(0.5)
     options = {"settings": {"far": "follow", "distance": 0.1}, "far_weights": upper}
     with pytest.raises(AssertionError, match="near enough"):
