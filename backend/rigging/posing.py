@@ -94,12 +94,12 @@ class SplatPoser:
         return posed
 
     def _carried(self, vertices: np.ndarray, side: float) -> tuple[bool, bool, np.ndarray]:
-        """Whether rigid splats have a carrier, whether it is nowhere, and its motion as [3, 4] float32."""
+        """Whether rigid splats have a carrier, whether it is nowhere, and its motion as [3, 4] float64."""
         if self._carrier is None:
-            return False, False, np.eye(3, 4, dtype=np.float32)
+            return False, False, np.eye(3, 4)
         found = rigid_motion(self._mesh.vertices, vertices, self._carrier, side)
         turn, shift = found or (np.eye(3), np.zeros(3))
-        return True, found is None, np.column_stack([turn, shift]).astype(np.float32)
+        return True, found is None, np.column_stack([turn, shift])
 
     def led(self, maps: Maps) -> np.ndarray:
         """bool [N]: the splats that follow something which did not collapse."""
@@ -188,7 +188,7 @@ def _pose(  # type: ignore[no-untyped-def]
 @device_function
 def _carried(row, rest, n):  # type: ignore[no-untyped-def]
     """A coordinate of the n-th splat after a motion, of which it is a row."""
-    return np.float64(row[0]) * rest[n, 0] + np.float64(row[1]) * rest[n, 1] + np.float64(row[2]) * rest[n, 2] + row[3]
+    return row[0] * rest[n, 0] + row[1] * rest[n, 1] + row[2] * rest[n, 2] + row[3]
 
 
 @device_function
