@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from blender_addon.core import wording
 from shared_protocol.errors import UserError
-from shared_protocol.things import JobState
+from shared_protocol.things import JobState, VersionInfo
 
 
 def test_figures_read_as_a_person_says_them() -> None:
@@ -47,3 +48,15 @@ def test_settings_are_read_from_a_json_object_and_nothing_else() -> None:
     for text in ("sh_degree=2", "[1]", '{"a": [1]}'):
         with pytest.raises(UserError, match="cannot be read"):
             wording.settings_from_text(text)
+
+
+def test_what_follows_a_mesh_is_said_as_far_as_it_is_known() -> None:
+    version = VersionInfo(version="2", asset="a", splats=2000, bound_vertices=8)
+    assert wording.following(version, "Fox") == "These splats follow 'Fox'."
+    whole = msgspec.structs.replace(version, bound_splats=2000, far_splats=0)
+    assert wording.following(whole, "Fox") == "2,000 of 2,000 splats follow 'Fox'."
+    part = msgspec.structs.replace(version, bound_splats=1500, far_splats=20)
+    assert wording.following(part, "Fox") == (
+        "1,500 of 2,000 splats follow 'Fox'. 20 of them are far from it, and are not stretched with it. "
+        "The others stay where they are."
+    )
