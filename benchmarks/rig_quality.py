@@ -49,6 +49,7 @@ from tests.unit.rigging import bent_tube
 FIGURES = {"Fox": "Run", "robot": "Robot_Dance"}  # file of a rigged figure -> its animation
 TUBE_SPLATS = 5000
 MOST_HOLES = 0.005  # of the pixels inside the silhouette
+STEPS = 2000  # of every training
 SPLATS = 12_000  # of a figure
 BOUND_SPLATS = 60_000  # of a figure, where they are fixed to faces
 MOST_LOST, LEAST_GAINED = 1.5, 1.0  # dB: fixed to faces, at rest; by learning from poses, in others
@@ -68,7 +69,7 @@ def main() -> None:
         for figure, action in FIGURES.items():
             rows += _figure(figure, action, Path(scratch, figure), arguments.splats, arguments.pictures)
     claim = "split, a bent or twisted tube has less than 0.5 % holes; on posed figures smooth beats what others do"
-    settings = {"tube_splats": TUBE_SPLATS, "splats": arguments.splats}
+    settings = {"tube_splats": TUBE_SPLATS, "splats": arguments.splats, "bound": BOUND_SPLATS, "steps": STEPS}
     record("rig_quality", claim, rows, device="cpu", settings=settings, load_before=load_before)
 
 
@@ -99,7 +100,7 @@ def _figure(figure: str, action: str, folder: Path, splats: int, pictures: Path)
     maker = Path(__file__).with_name("animated_figure.py")
     _run([blender.python_with("5.2"), maker, file, action, folder])
     trained, report = folder / "rest.ply", folder / "rest.json"
-    options = ["--max-splats", splats, "-o", trained, "--report", report]
+    options = ["--max-splats", splats, "--steps", STEPS, "-o", trained, "--report", report]
     _run([sys.executable, "-m", "backend", "train", folder / "rest", *options])
     at_rest = json.loads(report.read_text(encoding="utf-8"))
     rows = [_row(figure, "at rest", at_rest["psnr"], at_rest["ssim"])]
@@ -143,7 +144,16 @@ def _learned(
         likeness: dict[str, float] = {}
         for capture in ("rest", "learn"):
             made, report = folder / f"{method}_{capture}.safetensors", folder / f"{method}_{capture}.json"
-            options = ["--method", method, "--mesh", folder / "mesh.ply", "--max-splats", BOUND_SPLATS]
+            options = [
+                "--method",
+                method,
+                "--mesh",
+                folder / "mesh.ply",
+                "--max-splats",
+                BOUND_SPLATS,
+                "--steps",
+                STEPS,
+            ]
             options += ["-o", made, "--report", report]
             _run([sys.executable, "-m", "backend", "train", folder / capture, *options])
             if capture == "rest":
