@@ -69,9 +69,9 @@ def main(file: Path, action: str, folder: Path) -> None:
         views = {"train": around(LEARN_VIEWS, 0.1 + number / LEARN_POSES / LEARN_VIEWS)}
         capture(scene, learn, views, center, radius, name=name, add=True)
         photos |= {path.stem: number for path in (learn / "train").glob(f"{name}*")}
-    shown = {"photos": np.array(list(photos)), "poses": np.array(list(photos.values()))}
-    np.savez(learn / "mesh_poses.npz", vertices=np.stack(frames), **shown)
-    np.savez(folder / "meshes.npz", **meshes)
+    names, poses = np.array(list(photos)), np.array(list(photos.values()))
+    np.savez(learn / "mesh_poses.npz", vertices=np.stack(frames), photos=names, poses=poses)
+    np.savez(folder / "meshes.npz", allow_pickle=False, **meshes)
 
 
 def shine(material: Any) -> None:

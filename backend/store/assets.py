@@ -139,9 +139,9 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=antialiased,
             bounds=_bounds(cloud),
-            **_counts_of(binding),
             extra=tuple(extra or ()),
         )
+        card = _with_counts(card, binding)
         return self._write(card, with_extra(_with_binding(cloud_to_arrays(cloud), binding), extra or {}))
 
     def edit(
@@ -176,8 +176,8 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=parent.antialiased,
             bounds=_bounds(cloud),
-            **_counts_of(binding),
         )
+        card = _with_counts(card, binding)
         arrays = cloud_to_arrays(cloud)
         if parent.sh_degree == cloud.sh_degree and len(self._chain(parent)) < _LONGEST_CHAIN:
             delta = SplatDelta.between(self.read(parent), cloud, keep)
@@ -248,15 +248,16 @@ def _bounds(cloud: SplatCloud) -> tuple[float, float, float, float, float, float
     return (a, b, c, d, e, f)
 
 
-def _counts_of(binding: Arrays | None) -> dict[str, int]:
-    """What a version's card says of its binding."""
+def _with_counts(card: VersionCard, binding: Arrays | None) -> VersionCard:
+    """The card that also says how much of the version is bound."""
     if binding is None:
-        return {}
-    return {
-        "bound_vertices": len(binding["mesh_vertices"]),
-        "bound_splats": int((binding["faces"] >= 0).sum()),
-        "far_splats": int(binding["rigid"].sum()),
-    }
+        return card
+    return msgspec.structs.replace(
+        card,
+        bound_vertices=len(binding["mesh_vertices"]),
+        bound_splats=int((binding["faces"] >= 0).sum()),
+        far_splats=int(binding["rigid"].sum()),
+    )
 
 
 def _with_binding(arrays: Arrays, binding: Arrays | None) -> Arrays:

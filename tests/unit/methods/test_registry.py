@@ -95,5 +95,5 @@ def test_a_name_is_given_once() -> None:
 
 
 def test_an_unknown_method_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"no method called 'mcmmc'.*default, mcmc"):
+    with pytest.raises(UserError, match=r"no method called 'mcmmc'.*default, gs_mesh, mcmc"):
         registry.find("mcmmc")
