@@ -25,6 +25,7 @@ SIZE, SAMPLES = 256, 8
 REST_VIEWS, TEST_VIEWS, LEARN_VIEWS = 48, 6, 8
 POSES, LEARN_POSES = 3, 5
 FIELD_OF_VIEW = 0.7
+FEW_FACES = 2000
 
 
 def main(file: Path, action: str, folder: Path) -> None:
@@ -34,9 +35,10 @@ def main(file: Path, action: str, folder: Path) -> None:
     figure = [o for o in bpy.data.objects if o.type == "MESH" and any(m.type == "ARMATURE" for m in o.modifiers)]
     for other in set(bpy.data.objects) - {armature, *figure}:
         bpy.data.objects.remove(other)  # shapes by which Blender shows bones
-    for part in figure:  # small faces, as a mesh from photos has
-        small = part.modifiers.new("Small", "SUBSURF")
-        small.subdivision_type, small.levels, small.render_levels = "SIMPLE", 2, 2
+    if len(mesh_of(figure)[1]) < FEW_FACES:
+        for part in figure:  # faces as small as a mesh from photos has
+            small = part.modifiers.new("Small", "SUBSURF")
+            small.subdivision_type, small.levels, small.render_levels = "SIMPLE", 2, 2
     for material in bpy.data.materials:
         shine(material)
     scene: Any = bpy.context.scene

@@ -49,9 +49,9 @@ from tests.unit.rigging import bent_tube
 FIGURES = {"Fox": "Run", "robot": "Robot_Dance"}  # file of a rigged figure -> its animation
 TUBE_SPLATS = 5000
 MOST_HOLES = 0.005  # of the pixels inside the silhouette
-STEPS = 2000  # of every training
+STEPS = 1500  # of every training
 SPLATS = 12_000  # of a figure
-BOUND_SPLATS = 60_000  # of a figure, where they are fixed to faces
+BOUND_SPLATS = 28_000  # of a figure, where they are fixed to faces
 MOST_LOST, LEAST_GAINED = 1.5, 1.0  # dB: fixed to faces, at rest; by learning from poses, in others
 _LEARNED_FROM = {"rest": "rest", "learn": "poses"}
 Way = Callable[[SplatCloud, TriangleMesh, np.ndarray], SplatCloud]
