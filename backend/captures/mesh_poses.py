@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from backend.splats.io.numpy_files import read_npz
 from shared_protocol.errors import UserError
 
 POSES_FILE = "mesh_poses.npz"  # in the capture's folder
@@ -46,14 +46,7 @@ class MeshPoses:
 
 def read_mesh_poses(path: Path) -> MeshPoses:
     """Raises UserError when the file is missing, is damaged, or holds something else."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError("not_found", f"There is no file '{path}'.", "Check the path.")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            vertices, photos, poses = arrays["vertices"], arrays["photos"], arrays["poses"]
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError("bad_input", f"'{path}' holds no poses of a mesh.", _HINT) from error
+    vertices, photos, poses = read_npz(path, ("vertices", "photos", "poses"), holds="poses of a mesh", hint=_HINT)
     shapes_fit = vertices.ndim == 3 and vertices.shape[2] == 3 and photos.ndim == 1 and poses.shape == photos.shape
     if not shapes_fit or vertices.dtype.kind != "f" or photos.dtype.kind != "U" or poses.dtype.kind not in "iu":
         raise UserError("bad_input", f"'{path}' holds no poses of a mesh.", _HINT)

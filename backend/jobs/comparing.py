@@ -10,7 +10,8 @@ import msgspec
 
 from backend.captures import choose_mask_use, load_capture, read_photos
 from backend.jobs.device import DeviceChoice, choose_device
-from backend.jobs.evaluation import evaluate, mean_figures, renderers_in_poses
+from backend.jobs.evaluation import evaluate, mean_figures
+from backend.jobs.posed_renderers import renderers_in_poses
 from backend.jobs.report import ViewFigures
 from backend.jobs.running import Watcher
 from backend.jobs.splat_files import read_splat_file

@@ -3,73 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backend.captures.capture import Photo
-from backend.captures.mesh_poses import POSES_FILE, MeshPoses, read_mesh_poses
+from backend.jobs.posed_renderers import PosedRenderers
 from backend.jobs.report import ViewFigures
-from backend.rigging.binding import Binding
-from backend.rigging.bound import BoundRepresentation
-from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.rendering import CloudRenderer, Drawing, SceneObject, draw_scene
-from backend.splats.representation import Representation
+from backend.splats.rendering import CloudRenderer, Renderer
 from backend.splats.similarity import l1_ssim_loss, psnr
 
 Color = tuple[float, float, float]
 WHITE: Color = (1.0, 1.0, 1.0)
 BLACK: Color = (0.0, 0.0, 0.0)
-
-
-class Renderer(Protocol):
-    def draw(self, camera: Camera, *, near: float) -> Drawing: ...
-
-
-@dataclass(frozen=True)
-class RepresentationRenderer:
-    """Draws any representation on one device."""
-
-    shown: Representation
-    device: str
-
-    def draw(self, camera: Camera, *, near: float) -> Drawing:
-        return draw_scene((SceneObject(self.shown, np.eye(4)),), camera, device=self.device, near=near)
-
-
-class PosedRenderers:
-    """Bound splats as each photo shows them: where its pose of the mesh takes them."""
-
-    def __init__(
-        self, cloud: SplatCloud, binding: Binding, poses: MeshPoses, device: str, *, antialiased: bool
-    ) -> None:
-        self._bound = BoundRepresentation(cloud, binding, device, antialiased=antialiased)
-        self._poses, self._device = poses, device
-
-    def of(self, photo: Photo) -> Renderer:
-        """Raises UserError for a photo whose pose is not known."""
-        return RepresentationRenderer(self._bound.posed(self._poses.vertices[self._poses.of(photo.name)]), self._device)
-
-
-def renderers_in_poses(
-    cloud: SplatCloud, binding: Binding | None, capture: Path, device: str, *, antialiased: bool
-) -> PosedRenderers | None:
-    """For splats on a mesh that the capture's folder holds poses of; None where photos show them at rest.
-
-    Raises UserError when the poses are damaged.
-    """
-    path = capture / POSES_FILE
-    if binding is None or not path.is_file():
-        return None
-    poses = read_mesh_poses(path)
-    if poses.vertices.shape[1] != len(binding.mesh.vertices):
-        return None
-    return PosedRenderers(cloud, binding, poses, device, antialiased=antialiased)
 
 
 def evaluate(

@@ -12,7 +12,8 @@ from backend.captures import Capture, MaskUse, choose_mask_use, load_capture, re
 from backend.captures.capture import Photo
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
-from backend.jobs.evaluation import WHITE, compared, mean_figures, renderers_in_poses, target
+from backend.jobs.evaluation import WHITE, compared, mean_figures, target
+from backend.jobs.posed_renderers import renderers_in_poses
 from backend.jobs.report import ViewFigures
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.train_job import capture_folder

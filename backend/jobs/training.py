@@ -28,7 +28,8 @@ from backend.captures import (
     triangulate_points,
 )
 from backend.jobs.device import DeviceChoice, DeviceKind, choose_device
-from backend.jobs.evaluation import BLACK, Color, PosedRenderers, evaluate, mean_figures
+from backend.jobs.evaluation import BLACK, Color, evaluate, mean_figures
+from backend.jobs.posed_renderers import PosedRenderers
 from backend.jobs.report import Stopwatch, TrainReport, ViewFigures
 from backend.jobs.running import RunningJob
 from backend.jobs.settings import chosen_settings

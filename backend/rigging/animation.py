@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from backend.splats.io.numpy_files import read_npz
 from shared_protocol.errors import UserError
 
 SUFFIX = ".npz"
@@ -17,18 +17,11 @@ def read_animation(path: Path) -> np.ndarray:
 
     Raises UserError when the file is missing, is damaged, or holds something else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError("not_found", f"There is no file '{path}'.", "Check the path.")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            vertices = arrays["vertices"]
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        hint = "Save it by numpy.savez(path, vertices=...), frames x vertices x 3."
-        raise UserError("bad_input", f"'{path}' holds no animation of a mesh.", hint) from error
+    hint = "Save it by numpy.savez(path, vertices=...), frames x vertices x 3."
+    (vertices,) = read_npz(path, ("vertices",), holds="animation of a mesh", hint=hint)
     if vertices.ndim != 3 or vertices.shape[2] != 3 or vertices.dtype.kind != "f" or not len(vertices):
         message = f"'{path}' holds no animation of a mesh: its vertices are {vertices.dtype} {vertices.shape}."
-        raise UserError("bad_input", message, "They must be frames x vertices x 3 numbers.")
+        raise UserError("bad_input", message, hint)
     return np.ascontiguousarray(vertices, np.float32)
 
 

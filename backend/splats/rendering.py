@@ -56,17 +56,23 @@ class _Placed:
     colors: Tensor  # [N, 3]
 
 
-class CloudRenderer:
-    """A cloud made ready for drawing on one device."""
+class Renderer:
+    """Draws one representation, where it stands by itself, on one device."""
 
-    def __init__(self, cloud: SplatCloud, device: str, *, antialiased: bool = False) -> None:
-        representation = CloudRepresentation(cloud, device, antialiased=antialiased)
+    def __init__(self, representation: Representation, device: str) -> None:
         self._objects = (SceneObject(representation, np.eye(4)),)
         self._device = torch.device(device)
 
     def draw(self, camera: Camera, *, near: float = DEFAULT_NEAR, depth: bool = False) -> Drawing:
         """near: splats whose centre is nearer than this, in world units, are not drawn."""
         return draw_scene(self._objects, camera, device=self._device, near=near, depth=depth)
+
+
+class CloudRenderer(Renderer):
+    """A cloud made ready for drawing on one device."""
+
+    def __init__(self, cloud: SplatCloud, device: str, *, antialiased: bool = False) -> None:
+        super().__init__(CloudRepresentation(cloud, device, antialiased=antialiased), device)
 
 
 @torch.no_grad()

@@ -28,6 +28,12 @@ def refuse_far_parts(path: Path, suffix: str) -> None:
         raise errors.UserError("unsupported", message, f"Choose {_IN_PARTS[suffix]}, which is one file.")
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of the files in a folder."""
+    files = path.iterdir() if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files)
+
+
 def format_of(path: Path, formats: Sequence[things.FormatInfo]) -> things.FormatInfo | None:
     """By the name alone: the content decides when the file is read."""
     suffix = suffix_of(path, [suffix for form in formats for suffix in form.suffixes])

@@ -11,7 +11,7 @@ from ..core.session import JobView
 from ..host import current, properties
 from ..protocol import things
 from . import settings_panel
-from .operators_methods import active_splats
+from .chosen_splats import active_splats
 from .panel_train import draw_job
 from .paragraphs import paragraph
 from .sidebar import SidebarPanel

@@ -12,10 +12,10 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from ..core import file_kinds, frame_paths
-from ..host import current, file_formats, objects
+from ..host import current, file_formats
 from ..protocol import errors
 from . import asking
-from .operators_methods import active_splats
+from .chosen_splats import active_splats, can_choose, chosen_splats
 from .outgoing import MOST_HARMONICS, make_ready, outgoing
 
 _SPLIT_BEYOND = 2.0  # times as long, as "Apply pose as rest" has it
@@ -67,12 +67,7 @@ class SPLATWRIGHT_OT_export_animation(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if current.is_interactive() and active_splats(context) is None:
-            cls.poll_message_set("Select a splat object first")
-            return False
-        return True
+        return asking.can_ask(cls) and can_choose(cls, context)
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
         scene, splats = context.scene, active_splats(context)
@@ -108,9 +103,7 @@ class SPLATWRIGHT_OT_export_animation(bpy.types.Operator, ExportHelper):
         return {"FINISHED"}
 
     def _begin(self, context: Any) -> None:
-        splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
-        if splats is None or not objects.is_splats(splats):
-            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        splats = chosen_splats(self.object, context)
         if self.last < self.first:
             raise errors.UserError("bad_input", "The last frame comes before the first.", "Exchange the two.")
         path = Path(bpy.path.abspath(self.filepath))

@@ -9,7 +9,7 @@ import bpy
 
 from ..core import wording
 from ..host import current, objects, versions
-from .operators_methods import active_splats
+from .chosen_splats import active_splats
 
 
 class SPLATWRIGHT_OT_show_version(bpy.types.Operator):

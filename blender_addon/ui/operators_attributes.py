@@ -13,7 +13,7 @@ from ..core import splat_arrays, splat_attributes, wording
 from ..host import current, objects, point_attributes
 from ..protocol import errors, things
 from . import asking, uploads
-from .operators_methods import active_splats
+from .chosen_splats import can_choose, chosen_splats
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -31,20 +31,13 @@ class SPLATWRIGHT_OT_write_attributes(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not _in_object_mode(cls, context) or not asking.can_ask(cls):
-            return False
-        if current.is_interactive() and active_splats(context) is None:
-            cls.poll_message_set("Select a splat object first")
-            return False
-        return True
+        return _in_object_mode(cls, context) and asking.can_ask(cls) and can_choose(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._write(context))
 
     def _write(self, context: Any) -> None:
-        splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
-        if splats is None or not objects.is_splats(splats):
-            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        splats = chosen_splats(self.object, context)
         name, asset, version = splats.name, splats.splatwright.asset, splats.splatwright.version
         if not version:
             raise errors.UserError("refused", f"'{name}' is still being worked on.", "Wait until that is done.")

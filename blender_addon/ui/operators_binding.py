@@ -10,7 +10,7 @@ import bpy
 from ..host import current, meshes, objects, properties, regions, rest_surfaces
 from ..protocol import errors, messages
 from . import asking, operators_methods
-from .operators_methods import active_splats
+from .chosen_splats import active_splats, chosen_splats
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def _chosen(name: str, context: Any) -> bpy.types.Object:
     """The splats that an operator is about. Raises UserError unless they follow a mesh."""
-    splats: Any = bpy.data.objects.get(name) if name else active_splats(context)
-    if splats is None or not objects.is_splats(splats):
-        raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+    splats = chosen_splats(name, context)
     if splats.splatwright.mesh is None:
         raise errors.UserError("bad_input", f"'{splats.name}' follows no mesh.", "Bind it to one first.")
     return splats

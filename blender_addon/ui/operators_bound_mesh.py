@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..host import current, extracted_meshes, objects
+from ..host import extracted_meshes, objects
 from ..protocol import errors, messages
 from . import asking
-from .operators_methods import active_splats
+from .chosen_splats import can_choose, chosen_splats
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -28,20 +28,13 @@ class SPLATWRIGHT_OT_add_bound_mesh(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if current.is_interactive() and active_splats(context) is None:
-            cls.poll_message_set("Select a splat object first")
-            return False
-        return True
+        return asking.can_ask(cls) and can_choose(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._add(context))
 
     def _add(self, context: Any) -> None:
-        splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
-        if splats is None or not objects.is_splats(splats):
-            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        splats = chosen_splats(self.object, context)
         name, asset, version = splats.name, splats.splatwright.asset, objects.shown_version(splats)
 
         def fetch(backend: remote.Backend) -> messages.MeshData:

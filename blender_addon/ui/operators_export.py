@@ -10,10 +10,9 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from ..core import file_kinds, wording
-from ..host import current, file_formats, objects
-from ..protocol import errors
+from ..host import current, file_formats
 from . import asking
-from .operators_methods import active_splats
+from .chosen_splats import active_splats, can_choose, chosen_splats
 from .outgoing import MOST_HARMONICS, make_ready, outgoing
 from .paragraphs import paragraph
 
@@ -72,12 +71,7 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if current.is_interactive() and active_splats(context) is None:
-            cls.poll_message_set("Select a splat object first")
-            return False
-        return True
+        return asking.can_ask(cls) and can_choose(cls, context)
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
         splats = active_splats(context)
@@ -117,9 +111,7 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
         return asking.attempt(self, lambda: self._export(context))
 
     def _export(self, context: Any) -> None:
-        splats = bpy.data.objects.get(self.object) if self.object else active_splats(context)
-        if splats is None or not objects.is_splats(splats):
-            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        splats = chosen_splats(self.object, context)
         path = Path(bpy.path.abspath(self.filepath))
         make_ready(splats, path)
         leaving = outgoing(
@@ -130,7 +122,7 @@ class SPLATWRIGHT_OT_export_splats(bpy.types.Operator, ExportHelper):
             frame={"FORMAT": "", "OTHER": self.axes}.get(self.frame, self.frame),
             harmonics=self.harmonics,
         )
-        asking.ask(leaving.write, lambda _: current.say(f"Wrote '{path}', {wording.size(path.stat().st_size)}"))
+        asking.ask(leaving.write, lambda _: current.say(f"Wrote '{path}', {wording.size(file_kinds.size_of(path))}"))
 
 
 def _menu() -> Any:  # the stubs of 4.5 think that a menu draws without itself

@@ -11,20 +11,13 @@ from ..core import wording
 from ..host import current, extracted_meshes, objects, properties, regions, settings_properties
 from ..protocol import errors, messages, things
 from . import asking
+from .chosen_splats import active_splats, chosen_splats, object_called
 
 if TYPE_CHECKING:
     from ..protocol import remote
 
 CATEGORIES = ("editing", "meshing", "rigging")
 _TAKE_THE_MESH_AS_POSED = ("apply_pose",)  # that the splats follow; others want one as it was captured
-
-
-def active_splats(context: Any) -> bpy.types.Object | None:
-    """The active object when it is a splat object, else the only selected one."""
-    if context.active_object is not None and objects.is_splats(context.active_object):
-        return context.active_object
-    selected = [object for object in context.selected_objects if objects.is_splats(object)]
-    return selected[0] if len(selected) == 1 else None
 
 
 class Leader(NamedTuple):
@@ -102,9 +95,7 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
             self.report({"INFO"}, f"{method.label}: {ended}")
 
     def _splats(self, context: Any) -> bpy.types.Object:
-        splats = _object_called(self.object) if self.object else active_splats(context)
-        if splats is None or not objects.is_splats(splats):
-            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        splats = chosen_splats(self.object, context)
         refuse_busy(splats)
         return splats
 
@@ -112,13 +103,13 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         """What the category of the method takes from the scene, and what the splats will follow."""
         chosen: Any = context.scene.splatwright
         if method.category == "editing":
-            box = _object_called(self.box) if self.box else chosen.box
+            box = object_called(self.box) if self.box else chosen.box
             if box is not None:
                 return {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}, None
         if method.category == "rigging":
             as_posed = method.id in _TAKE_THE_MESH_AS_POSED
             followed = splats.splatwright.mesh if as_posed else None
-            mesh = _object_called(self.mesh) if self.mesh else followed or chosen.bind_mesh
+            mesh = object_called(self.mesh) if self.mesh else followed or chosen.bind_mesh
             if mesh is None:
                 raise errors.UserError(
                     "bad_input", "No mesh is chosen.", "Choose the mesh that the splats shall follow."
@@ -236,13 +227,6 @@ def _fetch_mesh(job: str, splats: str) -> None:
         return backend.mesh(job)
 
     asking.ask(fetch, fetched)
-
-
-def _object_called(name: str) -> bpy.types.Object:
-    found = bpy.data.objects.get(name)
-    if found is None:
-        raise errors.UserError("not_found", f"There is no object '{name}'.", "Look at its name in the Outliner.")
-    return found
 
 
 CLASSES = (SPLATWRIGHT_OT_run_method, SPLATWRIGHT_OT_fetch_mesh)

@@ -13,7 +13,7 @@ from ..core import wording
 from ..host import copies, current, file_formats, objects
 from ..protocol import errors, things
 from . import asking, uploads
-from .operators_methods import active_splats
+from .chosen_splats import active_splats, chosen_splats
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -64,7 +64,7 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
         return asking.can_ask(cls)
 
     def invoke(self, context: Any, event: Any) -> Any:
-        splats = self._splats(context)
+        splats: Any = bpy.data.objects.get(self.object) if self.object else active_splats(context)
         path = None if splats is None else copies.found(splats)
         if path is None:
             self.filter_glob = file_formats.glob()
@@ -75,13 +75,8 @@ class SPLATWRIGHT_OT_locate_asset(bpy.types.Operator, ImportHelper):
     def execute(self, context: Any) -> set[str]:
         return asking.attempt(self, lambda: self._locate(context))
 
-    def _splats(self, context: Any) -> Any:
-        return bpy.data.objects.get(self.object) if self.object else active_splats(context)
-
     def _locate(self, context: Any) -> None:
-        splats = self._splats(context)
-        if splats is None or not objects.is_splats(splats):
-            raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+        splats = chosen_splats(self.object, context)
         path = Path(bpy.path.abspath(self.filepath)) if self.filepath else copies.found(splats)
         if path is None or not path.is_file():
             message = f"There is no file with the splats of '{splats.name}'."

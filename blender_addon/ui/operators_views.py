@@ -13,7 +13,7 @@ from ..core import overlay, photo_view, wording
 from ..host import current, measured_views, objects, photo_comparison, view_flight
 from ..protocol import errors, messages, things
 from . import asking, uploads
-from .operators_methods import active_splats
+from .chosen_splats import active_splats, chosen_splats
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -147,13 +147,10 @@ def _worst(views: tuple[things.MeasuredView, ...]) -> str:
 
 
 def _splats(context: Any, name: str) -> Any:
-    splats = bpy.data.objects.get(name) if name else active_splats(context)
-    if splats is None and not name:
-        found = objects.splat_objects(context.scene)
-        splats = found[0] if len(found) == 1 else None
-    if splats is None or not objects.is_splats(splats):
-        raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
-    return splats
+    found = objects.splat_objects(context.scene)
+    if not name and active_splats(context) is None and len(found) == 1:
+        return found[0]
+    return chosen_splats(name, context)
 
 
 class SPLATWRIGHT_OT_leave_view(bpy.types.Operator):

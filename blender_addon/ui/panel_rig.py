@@ -10,8 +10,8 @@ import bpy
 from ..core import wording
 from ..host import bindings, current, local_display, properties, settings_properties, versions
 from ..protocol import things
+from .chosen_splats import active_splats
 from .method_panels import draw_choices, draw_method, newest_job
-from .operators_methods import active_splats
 from .panel_train import draw_job
 from .paragraphs import paragraph
 from .sidebar import SidebarPanel

@@ -9,8 +9,8 @@ import bpy
 
 from ..core import wording
 from ..host import current, local_display, objects, packed, point_attributes, preferences, versions
+from .chosen_splats import active_splats
 from .method_panels import MethodsPanel, draw_choices
-from .operators_methods import active_splats
 from .panel_render import SPLATWRIGHT_PT_render
 from .panel_rig import SPLATWRIGHT_PT_rig
 from .paragraphs import figures, paragraph

@@ -8,8 +8,8 @@ from typing import Any
 import bpy
 
 from ..host import current, measured_views, objects, photo_comparison, view_flight
+from .chosen_splats import active_splats
 from .method_panels import newest_job
-from .operators_methods import active_splats
 from .panel_train import draw_job
 from .paragraphs import paragraph
 from .sidebar import SidebarPanel

@@ -101,7 +101,9 @@ def test_an_animation_becomes_a_file_for_each_frame(
         np.savez(tmp_path / "run.npz", **broken)
         assert run([*words, str(tmp_path / "none" / "ball_#.ply")]) == 1
         assert said in capsys.readouterr().err
-    assert run([*words, str(tmp_path / "none" / "ball.ply")]) == 1
+    with (tmp_path / "run.npz").open("wb") as stream:
+        np.save(stream, frames)  # one array, without a name
+    assert run([*words, str(tmp_path / "none" / "ball_#.ply")]) == 1
     assert "no animation" in capsys.readouterr().err
     np.savez(tmp_path / "run.npz", vertices=frames[:2])
     assert run([*words, str(tmp_path / "none" / "ball.ply")]) == 1

@@ -1,0 +1,43 @@
+# pyright: reportAttributeAccessIssue=false
+"""Which splats an operator is about: those given by name, as scripts do, else the active ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..host import current, objects
+from ..protocol import errors
+
+
+def active_splats(context: Any) -> bpy.types.Object | None:
+    """The active object when it is a splat object, else the only selected one."""
+    if context.active_object is not None and objects.is_splats(context.active_object):
+        return context.active_object
+    selected = [object for object in context.selected_objects if objects.is_splats(object)]
+    return selected[0] if len(selected) == 1 else None
+
+
+def chosen_splats(name: str, context: Any) -> Any:
+    """name: of the object; "" = the active one. Raises UserError when there is none, or it holds no splats."""
+    splats = object_called(name) if name else active_splats(context)
+    if splats is None or not objects.is_splats(splats):
+        raise errors.UserError("bad_input", "No splat object is chosen.", "Select one first.")
+    return splats
+
+
+def object_called(name: str) -> bpy.types.Object:
+    """Raises UserError when there is none."""
+    found = bpy.data.objects.get(name)
+    if found is None:
+        raise errors.UserError("not_found", f"There is no object '{name}'.", "Look at its name in the Outliner.")
+    return found
+
+
+def can_choose(operator: Any, context: Any) -> bool:
+    """For an operator's poll. Without a window the object may be given by name."""
+    if not current.is_interactive() or active_splats(context) is not None:
+        return True
+    operator.poll_message_set("Select a splat object first")
+    return False
