@@ -216,12 +216,11 @@ class JobQueue:
         running.job.ended()
         with self._changed:
             latest, card = running.watcher.latest, self._cards[card.id]
+            if "cancelled" in (card.status, changes.get("status")):
+                self._discard(card)  # while it still runs: who sees that nothing runs finds nothing left of it
+                changes = {} if card.status == "cancelled" else changes
             self._running = None
-            if card.status == "cancelled" or changes.get("status") == "cancelled":
-                self._discard(card)
-                if card.status != "cancelled":
-                    self._put(card, status="cancelled")
-            elif changes:
+            if changes:
                 told = {"stage": latest.stage, "step": latest.step, "steps": latest.steps, "figures": latest.figures}
                 self._put(card, **{**told, **changes}, keep_now=False)
             elif not self._closing and card.status == "queued":

@@ -71,7 +71,7 @@ def test_quick_jobs_pass_a_long_one_and_long_ones_wait(lanes: JobLanes, work: As
     work.plays["training"] = steps_until_told
     for number, category in enumerate(("training", "meshing", "editing", "rigging", "evaluation")):
         lanes.submit(card(number, category))
-    wait_for(lambda: ended(lanes, 2) and ended(lanes, 3))
+    wait_for(lambda: lanes.state("job0").status == "running" and ended(lanes, 2) and ended(lanes, 3))
     assert [lanes.state(f"job{n}").status for n in (0, 1, 4)] == ["running", "queued", "queued"]
     assert [state.job for state in lanes.states()] == ["job0", "job1", "job2", "job3", "job4"]
     assert not lanes.is_idle and lanes.step_age() is not None

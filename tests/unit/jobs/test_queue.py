@@ -172,6 +172,18 @@ def test_a_cancelled_job_is_gone_at_once_even_while_it_cannot_hear(bench: Bench)
     assert not [event for event in bench.events if isinstance(event, JobNote)]
 
 
+def test_a_queue_is_idle_only_when_what_a_cancelled_job_left_is_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_idle: list[bool] = []
+    monkeypatch.setattr(bench.work, "discard", lambda card: was_idle.append(bench.queue.is_idle))
+    job = bench.submit("a", steps_until_told)
+    bench.wait(job, "running")
+    bench.queue.cancel(job, keep=False)
+    wait_for(lambda: bench.queue.is_idle)
+    assert was_idle == [False]
+
+
 def test_a_waiting_job_can_be_paused_resumed_and_cancelled(bench: Bench) -> None:
     first = bench.submit("first", steps_until_told)
     second, third = bench.submit("second"), bench.submit("third")
