@@ -3,8 +3,9 @@
 PLY takes at most twice the time of numpy.fromfile and tofile for the same bytes; SPZ, SOG and compressed PLY no longer
 than splat-transform (on the CPU) or gsply; no more memory than 2.5 times the cloud. Every figure comes from a process
 of its own. splat-transform is a command: from its times that of doing nothing with the same input is taken away.
-gsply compiles itself at its first call, which `ours_s` and `gsply_s` leave out and `..._first_s`, the time from the
-start of a program to the cloud, holds.
+gsply compiles itself with numba at its first call, which `gsply_s` leaves out and `..._first_s`, the time from the
+start of a program to the cloud, holds. Of ours `ours_s` is the time in a process that has loaded numba, as the
+backend's has, and `ours_without_numba_s` that in one that has not.
 Run as `python build.py bench io`.
 """
 
@@ -33,6 +34,7 @@ from building.oracles import FOLDER, PACKAGES, has_node_packages, node_program
 _FORMATS = ("ply", "compressed.ply", "spz", "sog", "glb", "usdc", "splat")
 _BY_GSPLY = {"read": ("ply", "compressed.ply", "spz", "sog"), "write": ("compressed.ply", "spz")}
 _BY_SPLAT_TRANSFORM = {"read": ("compressed.ply", "spz", "sog"), "write": ("compressed.ply", "spz", "sog", "glb")}
+_COMPILED = ("compressed.ply", "spz")  # in part, where numba is loaded
 _LONGEST_S = 900
 _ENOUGH_S = 30  # of one figure: what takes as long is not repeated
 _FEW = 4000  # splats whose palette splat-transform finds on a processor in a moment
@@ -95,6 +97,7 @@ def _compare(folder: Path, source: Path, kind: str, count: int, degree: int, run
     for direction in ("write", "read"):
         about = {"kind": kind, "direction": direction, "source": str(source), "target": str(target), "runs": runs}
         ours = _measured("ours", about)
+        plain = _measured("ours without numba", about)["seconds"] if kind in _COMPILED else None
         others: dict[str, float | None] = {"gsply_s": None, "splat_transform_s": None, "numpy_s": None}
         if kind == "ply":
             others["numpy_s"] = _measured("numpy", about)["seconds"]
@@ -117,6 +120,7 @@ def _compare(folder: Path, source: Path, kind: str, count: int, degree: int, run
                 "sh_degree": degree,
                 "bytes": target.stat().st_size,
                 "ours_s": ours["seconds"],
+                "ours_without_numba_s": plain,
                 **others,
                 **_first_seconds(kind, about if direction == "read" else None),
                 "fast_enough": ours["seconds"] <= min(times) if times else None,
@@ -144,20 +148,25 @@ def _first_seconds(kind: str, about: dict[str, object] | None) -> dict[str, Figu
     seconds: dict[str, Figure] = {"ours_first_s": None, "gsply_first_s": None}
     if about is None or kind not in _BY_GSPLY["read"]:
         return seconds
-    for program in ("ours", "gsply") if (PACKAGES / "gsply").is_dir() else ("ours",):
+    names = {"ours without numba": "ours_first_s", "gsply": "gsply_first_s"}
+    for program, name in names.items():
+        if program == "gsply" and not (PACKAGES / "gsply").is_dir():
+            continue
         times: list[float] = []
         for _ in range(3):
             start = time.perf_counter()
             _measured(program, {**about, "runs": 0})
             times.append(time.perf_counter() - start)
-        seconds[f"{program}_first_s"] = min(times)
+        seconds[name] = min(times)
     return seconds
 
 
 def _child(program: str, kind: str, direction: str, source: str, target: str, runs: int) -> None:
-    prepare = {"ours": _ours, "gsply": _gsply, "numpy": _numpy}[program]
+    prepare = {"ours": _ours, "ours without numba": _ours, "gsply": _gsply, "numpy": _numpy}[program]
+    if program == "ours":
+        import numba  # noqa: F401
     action = prepare(kind, direction, Path(source), Path(target))
-    if program == "gsply" or not runs:  # gsply compiles its kernels at their first call
+    if program == "gsply" or not runs or (program == "ours" and kind in _COMPILED):  # at the first call
         action()
     before = _forget_peak()
     times: list[float] = []

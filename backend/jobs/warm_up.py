@@ -5,7 +5,9 @@ Run as `python -m backend.jobs.warm_up`; numba keeps the code beside the sources
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from backend.rigging.binding import bind_to_mesh
 from backend.rigging.bound import BoundRepresentation
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
+from backend.splats.io import read_cloud, write_cloud
 from backend.splats.raster.warm_up import warm_up_rasterizer
 from backend.splats.surface_depth import surface_depth
 from backend.splats.triangle_mesh import TriangleMesh
@@ -33,6 +36,7 @@ def warm_up() -> float:
     _matching()
     _surfaces()
     _bound_splats()
+    _packed_files()
     return time.perf_counter() - start
 
 
@@ -61,10 +65,21 @@ def _surfaces() -> None:
 def _bound_splats() -> None:
     camera = Camera(np.eye(4), 10.0, 10.0, 8.0, 8.0, 16, 16)
     mesh = TriangleMesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
-    shape = {"means": (1, 3), "quats": (1, 4), "log_scales": (1, 3), "opacity_logits": (1,), "sh": (1, 4, 3)}
-    cloud = SplatCloud(**{name: np.ones(size, np.float32) for name, size in shape.items()})
+    cloud = _one_splat()
     posed = BoundRepresentation(cloud, bind_to_mesh(cloud, mesh, distance=9.0), "cpu").posed(mesh.vertices)
     posed.splats(camera, 0.0, 0)
+
+
+def _one_splat() -> SplatCloud:
+    shape = {"means": (1, 3), "quats": (1, 4), "log_scales": (1, 3), "opacity_logits": (1,), "sh": (1, 4, 3)}
+    return SplatCloud(**{name: np.ones(size, np.float32) for name, size in shape.items()})
+
+
+def _packed_files() -> None:
+    with tempfile.TemporaryDirectory(prefix="splatwright-") as folder:
+        for name in ("one.compressed.ply", "one.spz"):
+            write_cloud(Path(folder, name), _one_splat())
+            read_cloud(Path(folder, name))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from backend.splats.io.content import damaged
 from shared_protocol.errors import UserError
 
@@ -18,7 +20,7 @@ def refuse_bomb(path: Path, packed: int, unpacked: int) -> None:
         raise damaged(path, f"its {packed:,} bytes claim to hold {unpacked:,}")
 
 
-def gunzipped_start(path: Path, packed: bytes, length: int) -> bytes:
+def gunzipped_start(path: Path, packed: memoryview, length: int) -> bytes:
     """The first bytes inside a gzip stream; fewer when it holds no more."""
     from isal import isal_zlib
 
@@ -28,7 +30,7 @@ def gunzipped_start(path: Path, packed: bytes, length: int) -> bytes:
         raise damaged(path, "its compressed data is broken") from error
 
 
-def gunzipped(path: Path, packed: bytes, most: int) -> bytes:
+def gunzipped(path: Path, packed: memoryview, most: int) -> bytes:
     """What a gzip stream holds. Raises UserError when it is broken, cut short or holds more than `most` bytes."""
     from isal import isal_zlib
 
@@ -42,19 +44,24 @@ def gunzipped(path: Path, packed: bytes, most: int) -> bytes:
     return content
 
 
-def unzstandard(path: Path, packed: memoryview, length: int) -> bytes:
-    """What a zstd stream of exactly `length` bytes holds. Raises UserError when it is broken or of another length."""
+def unzstandard(path: Path, packed: memoryview, length: int) -> np.ndarray:
+    """What a zstd stream of exactly `length` bytes holds, uint8. Raises UserError when it is broken or holds others."""
     import zstandard
 
+    content = np.empty(length, np.uint8)
+    view, have = content.data, 0
     try:
         claimed = zstandard.frame_content_size(packed)
         if claimed not in (-1, length):
             raise damaged(path, f"a part of it holds {claimed:,} bytes where {length:,} belong")
-        content = zstandard.ZstdDecompressor().decompress(packed, max_output_size=length)
+        with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
+            while have < length and (more := stream.readinto(view[have:])):
+                have += more
+            is_longer = bool(stream.read(1))
     except zstandard.ZstdError as error:
         raise damaged(path, "its compressed data is broken") from error
-    if len(content) != length:
-        raise damaged(path, f"a part of it holds {len(content):,} bytes where {length:,} belong")
+    if have < length or is_longer:
+        raise damaged(path, f"a part of it holds {'more' if is_longer else 'less'} than the {length:,} bytes it should")
     return content
 
 

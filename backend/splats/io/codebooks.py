@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.splats.io.blocks import LONG, for_each_block
+
 _LLOYD_STEPS = 10  # of numbers; more change nothing
 _PALETTE_STEPS = 4
 # The work of one nearest-entry search. Larger ones are divided first: a tree of small searches is as good to the eye
@@ -18,30 +20,39 @@ def codebook_of(values: np.ndarray, size: int = 256) -> tuple[np.ndarray, np.nda
 
     Lloyd's algorithm on sorted values, begun where their density's cube root has its quantiles (Panter and Dite 1951).
     """
-    ordered = np.sort(values.reshape(-1)).astype(np.float64)
+    ordered = np.sort(values, axis=None)
     if not len(ordered):
         return np.zeros(size, np.float32), np.zeros(values.shape, np.uint8)
-    distinct = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
-    if len(distinct) <= size:
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1])
+    if len(changes) < size:
+        distinct = ordered[np.concatenate([[0], changes + 1])]
         book = np.concatenate([distinct, np.repeat(distinct[-1], size - len(distinct))])
     else:
-        book = _lloyd(ordered, _first_guess(ordered, size))
-    book = book.astype(np.float32)
-    return book, np.searchsorted((book[1:] + book[:-1]) / 2, values).astype(np.uint8)
+        del changes
+        book = _lloyd(ordered, _first_guess(ordered, size)).astype(np.float32)
+    borders = (book[1:] + book[:-1]) / 2
+    indices, flat = np.empty(values.shape, np.uint8), values.reshape(-1)
+
+    def find(start: int, stop: int) -> None:
+        indices.reshape(-1)[start:stop] = np.searchsorted(borders, flat[start:stop])
+
+    for_each_block(len(flat), find, LONG)
+    return book, indices
 
 
 def _first_guess(ordered: np.ndarray, size: int) -> np.ndarray:
     cells = int(np.clip(len(ordered) // 8, size, 16 * size))  # of as many values each
-    edges = ordered[np.linspace(0, len(ordered) - 1, cells + 1).astype(np.intp)]
+    edges = ordered[np.linspace(0, len(ordered) - 1, cells + 1).astype(np.intp)].astype(np.float64)
     # The density of a cell is 1 / width, so that the integral of its cube root over the cell is this.
     weight = np.concatenate([[0], np.cumsum(np.diff(edges) ** (2 / 3))])
     return np.interp((np.arange(size) + 0.5) / size * weight[-1], weight, edges)
 
 
 def _lloyd(ordered: np.ndarray, book: np.ndarray) -> np.ndarray:
-    sums = np.concatenate([[0], np.cumsum(ordered)])
+    sums = np.concatenate([[0], np.cumsum(ordered, dtype=np.float64)])
     for _ in range(_LLOYD_STEPS):
-        borders = np.concatenate([[0], np.searchsorted(ordered, (book[1:] + book[:-1]) / 2), [len(ordered)]])
+        middles = ((book[1:] + book[:-1]) / 2).astype(np.float32)
+        borders = np.concatenate([[0], np.searchsorted(ordered, middles), [len(ordered)]])
         counts = np.diff(borders)
         book = np.where(counts > 0, np.diff(sums[borders]) / np.maximum(counts, 1), book)
     return book

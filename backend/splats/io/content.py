@@ -26,6 +26,7 @@ class SplatContent:
     antialiased: whether the splats were trained to be drawn fainter where they are small; None = the file is silent.
     extra: further numbers of each splat by name, which formats with columns of their own keep.
     notes: a sentence each: what was left out, or assumed.
+    is_finite: whether the reader knows that no number is NaN or infinite and every rotation has a length.
     """
 
     cloud: SplatCloud
@@ -33,6 +34,7 @@ class SplatContent:
     antialiased: bool | None = None
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # each [N]
     notes: tuple[str, ...] = ()
+    is_finite: bool = False
 
     def __len__(self) -> int:
         return len(self.cloud)
@@ -69,9 +71,11 @@ def cleaned(content: SplatContent) -> SplatContent:
     Infinite opacities and infinitely thin splats become finite ones, and rotations of length zero, which have no
     direction, upright. May change the arrays in place.
     """
+    if content.is_finite:
+        return content
     cloud = content.cloud
     notes: list[str] = []
-    if not is_finite(cloud):
+    if not all_finite(cloud):
         cloud = replace(
             cloud,
             log_scales=np.where(np.isneginf(cloud.log_scales), np.float32(SMALLEST_LOG_SCALE), cloud.log_scales),
@@ -91,7 +95,7 @@ def cleaned(content: SplatContent) -> SplatContent:
     return content.noting(*notes)
 
 
-def is_finite(cloud: SplatCloud) -> bool:
+def all_finite(cloud: SplatCloud) -> bool:
     """Whether no value is NaN or infinite. May say no of finite values beyond 1e15; much faster than asking each."""
     arrays = (cloud.means, cloud.quats, cloud.log_scales, cloud.opacity_logits, cloud.sh)
     return all(are_finite(array) for array in arrays)

@@ -29,7 +29,7 @@ from backend.splats.io.activations import (
 )
 from backend.splats.io.archive import Parts, files_beside, parts_of_archive
 from backend.splats.io.atomic import atomic_file, write_bytes
-from backend.splats.io.blocks import for_each_block
+from backend.splats.io.blocks import LONG, for_each_block
 from backend.splats.io.bounded import refuse_bomb, refuse_unsafe_name
 from backend.splats.io.byte_pictures import channels_in, picture_of
 from backend.splats.io.codebooks import codebook_of, palette_of
@@ -97,77 +97,91 @@ def _content(path: Path, parts: Parts, description: bytes) -> SplatContent:
     packed = {name: parts.read(name) for name in names}
     refuse_bomb(path, sum(map(len, packed.values())), 4 * n * len(names))
 
-    if not n:
-        return SplatContent(_empty(k), FORMAT.frame, meta.antialias, notes=(_ASSUMED,))
+    cloud = SplatCloud(*(np.empty(shape, np.float32) for shape in ((n, 3), (n, 4), (n, 3), (n,), (n, k, 3))))
 
-    def channels(name: str) -> np.ndarray:
-        count, width = n, None
-        if palette and name == palette.files[0]:
-            width = _ENTRIES_A_ROW * (k - 1)
-            count = math.ceil(palette.count / _ENTRIES_A_ROW) * width
+    def picture(name: str, count: int = n, width: int | None = None) -> np.ndarray:
         return channels_in(path, name, packed[name], count, width)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # libwebp works outside of Python's lock
-        pictures = dict(zip(names, pool.map(channels, names), strict=True))
-    means = _positions(pictures[meta.means.files[0]], pictures[meta.means.files[1]], meta.means)
-    colors = pictures[meta.sh0.files[0]]
-    sh = np.empty((n, k, 3), np.float32)
-    sh[:, 0] = _looked_up(path, meta.sh0.codebook, colors[:, :3])
-    if palette:
-        entries = _looked_up(path, palette.codebook, pictures[palette.files[0]][:, :3])
-        entries = entries.reshape(-1, k - 1, 3)[: palette.count]
-        halves = pictures[palette.files[1]]
-        labels = halves[:, 0] + 256 * halves[:, 1].astype(np.intp)
-        if labels.max() >= palette.count:
-            raise damaged(path, f"a splat names the colours {labels.max()} of {palette.count}")
+    def positions() -> None:
+        lower, upper = meta.means.files[:2]
+        _fill_positions(cloud.means, picture(lower), picture(upper), meta.means)
 
-        def look_up(start: int, stop: int) -> None:
-            np.take(entries, labels[start:stop], axis=0, out=sh[start:stop, 1:], mode="clip")
+    def rotations() -> None:
+        _fill_rotations(path, cloud.quats, picture(meta.quats.files[0]))
 
-        for_each_block(n, look_up)
-    log_scales = _looked_up(path, meta.scales.codebook, pictures[meta.scales.files[0]][:, :3])
-    cloud = SplatCloud(
-        means, _rotations(path, pictures[meta.quats.files[0]]), log_scales, logits_of_bytes(colors[:, 3]), sh
-    )
+    def scales() -> None:
+        _look_up(path, meta.scales.codebook, picture(meta.scales.files[0])[:, :3], cloud.log_scales)
+
+    def colors() -> None:
+        channels = picture(meta.sh0.files[0])
+        _look_up(path, meta.sh0.codebook, channels[:, :3], cloud.sh[:, 0])
+        cloud.opacity_logits[:] = logits_of_bytes(channels[:, 3])
+
+    def rest() -> None:
+        assert palette is not None
+        width = _ENTRIES_A_ROW * (k - 1)
+        centroids = picture(palette.files[0], math.ceil(palette.count / _ENTRIES_A_ROW) * width, width)
+        entries = np.empty((len(centroids), 3), np.float32)
+        _look_up(path, palette.codebook, centroids[:, :3], entries)
+        _fill_rest(path, cloud.sh, entries.reshape(-1, k - 1, 3)[: palette.count], picture(palette.files[1]))
+
+    if n:
+        fillings = [*([rest] if palette else []), positions, rotations, scales, colors]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # libwebp works outside of Python's lock
+            for filled in [pool.submit(fill) for fill in fillings]:
+                filled.result()
     return SplatContent(cloud, FORMAT.frame, meta.antialias, notes=(_ASSUMED,))
 
 
-def _empty(coefficients: int) -> SplatCloud:
-    shapes = ((0, 3), (0, 4), (0, 3), (0,), (0, coefficients, 3))
-    return SplatCloud(*(np.zeros(shape, np.float32) for shape in shapes))
-
-
-def _positions(lower: np.ndarray, upper: np.ndarray, about: Means) -> np.ndarray:
-    """lower, upper: bytes of the steps along each axis, [n, 3 or 4]. Returns float32 [n, 3]."""
-    means = np.empty((len(lower), 3), np.float32)
+def _fill_positions(means: np.ndarray, lower: np.ndarray, upper: np.ndarray, about: Means) -> None:
+    """lower, upper: bytes of the steps along each axis, [n, 4]."""
     for axis, (low, high) in enumerate(zip(about.mins, about.maxs, strict=True)):
-        logs = low + (high - low) * (np.arange(65536) / 65535)
-        with np.errstate(over="ignore"):
-            places = (np.sign(logs) * np.expm1(np.abs(logs))).astype(np.float32)
-        steps = upper[:, axis].astype(np.intp)
+        steps = upper[:, axis].astype(np.uint16)
         steps <<= 8
         steps |= lower[:, axis]
-        means[:, axis] = places.take(steps, mode="clip")
-    return means
+        # Where there are many, the place of each step is worked out once.
+        logs = low + (high - low) * ((np.arange(65536) if len(steps) > 65536 else steps) / 65535)
+        with np.errstate(over="ignore"):
+            places = (np.sign(logs) * np.expm1(np.abs(logs))).astype(np.float32)
+        means[:, axis] = places.take(steps) if len(steps) > 65536 else places
 
 
-def _looked_up(path: Path, codebook: list[float], indices: np.ndarray) -> np.ndarray:
+def _look_up(path: Path, codebook: list[float], indices: np.ndarray, out: np.ndarray) -> None:
     if indices.max() >= len(codebook):
         raise damaged(path, f"it names the number {indices.max()} of a codebook of {len(codebook)}")
     with np.errstate(over="ignore"):
-        return np.array(codebook).astype(np.float32).take(indices, mode="clip")
+        book = np.array(codebook).astype(np.float32)
+
+    def fill(start: int, stop: int) -> None:
+        out[start:stop] = book.take(indices[start:stop], mode="clip")
+
+    for_each_block(len(out), fill, LONG)
 
 
-def _rotations(path: Path, channels: np.ndarray) -> np.ndarray:
-    tags = channels[:, 3]
-    if tags.min() < _FIRST_TAG:
+def _fill_rest(path: Path, sh: np.ndarray, entries: np.ndarray, halves: np.ndarray) -> None:
+    """entries: [M, K - 1, 3]. halves: bytes of which of them each splat has, [n, 4]."""
+    labels = halves[:, 0] + 256 * halves[:, 1].astype(np.intp)
+    if labels.max() >= len(entries):
+        raise damaged(path, f"a splat names the colours {labels.max()} of {len(entries)}")
+
+    def fill(start: int, stop: int) -> None:
+        np.take(entries, labels[start:stop], axis=0, out=sh[start:stop, 1:], mode="clip")
+
+    for_each_block(len(sh), fill)
+
+
+def _fill_rotations(path: Path, quats: np.ndarray, channels: np.ndarray) -> None:
+    if channels[:, 3].min() < _FIRST_TAG:
         raise damaged(path, "it holds a rotation without a largest component")
-    three = channels[:, :3].T.astype(np.float32)
-    three *= np.float32(math.sqrt(2) / 255)
-    three -= np.float32(math.sqrt(0.5))
-    quats = np.empty((len(tags), 4), np.float32)
-    from_smallest_three(tags - _FIRST_TAG, three, quats.T)
-    return quats
+
+    def fill(start: int, stop: int) -> None:
+        own = channels[start:stop]
+        three = own[:, :3].T.astype(np.float32)
+        three *= np.float32(math.sqrt(2) / 255)
+        three -= np.float32(math.sqrt(0.5))
+        from_smallest_three(own[:, 3] - _FIRST_TAG, three, quats[start:stop].T)
+
+    for_each_block(len(quats), fill, LONG)
 
 
 # ---- writing
@@ -177,17 +191,14 @@ def _described(content: SplatContent, pictures: dict[str, Callable[[], bytes]]) 
     """The description; fills in what makes each picture of it."""
     cloud = content.cloud
     order = morton_order(cloud.means)
-    means, halves = _position_bytes(cloud.means[order])
+    means, halves = _position_bytes(cloud.means.take(order, axis=0))
     for name, half in zip(means.files, halves, strict=True):
         pictures[name] = partial(picture_of, half)
-    largest, three = smallest_three(unit_quats(cloud.quats[order]))
-    rotations = np.rint((three * np.float32(math.sqrt(2)) * 0.5 + 0.5) * 255).clip(0, 255)
-    tags = (largest + _FIRST_TAG)[:, None]
-    pictures["quats.webp"] = partial(picture_of, np.concatenate([rotations, tags], axis=1).astype(np.uint8))
-    sizes, indices = codebook_of(cloud.log_scales[order])
+    pictures["quats.webp"] = partial(picture_of, _rotation_bytes(cloud.quats, order))
+    sizes, indices = codebook_of(cloud.log_scales.take(order, axis=0))
     pictures["scales.webp"] = partial(picture_of, indices)
-    colors, indices = codebook_of(cloud.sh[order, 0])
-    opacities = np.rint(opacities_of(cloud.opacity_logits[order]) * 255).astype(np.uint8)
+    colors, indices = codebook_of(cloud.sh[:, 0].take(order, axis=0))
+    opacities = np.rint(opacities_of(cloud.opacity_logits.take(order)) * 255).astype(np.uint8)
     pictures["sh0.webp"] = partial(picture_of, np.concatenate([indices, opacities[:, None]], axis=1))
     return Meta(
         version=2,
@@ -204,11 +215,37 @@ def _described(content: SplatContent, pictures: dict[str, Callable[[], bytes]]) 
 
 def _position_bytes(means: np.ndarray) -> tuple[Means, list[np.ndarray]]:
     """The description of the positions, and their lower and upper bytes [N, 3]."""
-    logs = np.sign(means) * np.log1p(np.abs(means.astype(np.float64)))
-    low, high = (logs.min(axis=0), logs.max(axis=0)) if len(logs) else (np.zeros(3), np.zeros(3))  # [3]
-    steps = np.rint((logs - low) / np.where(high > low, high - low, 1) * 65535).astype(np.uint16)
-    about = Means(_three(low), _three(high), ["means_l.webp", "means_u.webp"])
-    return about, [(steps & 255).astype(np.uint8), (steps >> 8).astype(np.uint8)]
+    halves = [np.empty(means.shape, np.uint8) for _ in range(2)]
+    about = Means((0, 0, 0), (0, 0, 0), ["means_l.webp", "means_u.webp"])
+    if not len(means):
+        return about, halves
+    corners = _logs(np.stack([means.min(axis=0), means.max(axis=0)]))  # [2, 3]
+    low, size = corners[0], np.where(corners[1] > corners[0], corners[1] - corners[0], 1)
+
+    def fill(start: int, stop: int) -> None:
+        steps = np.rint((_logs(means[start:stop]) - low) / size * 65535).astype(np.uint16)
+        halves[0][start:stop], halves[1][start:stop] = steps & 255, steps >> 8
+
+    for_each_block(len(means), fill)
+    about.mins, about.maxs = _three(corners[0]), _three(corners[1])
+    return about, halves
+
+
+def _logs(means: np.ndarray) -> np.ndarray:
+    return np.sign(means) * np.log1p(np.abs(means.astype(np.float64)))
+
+
+def _rotation_bytes(quats: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """In that order, [N, 4]."""
+    content = np.empty((len(order), 4), np.uint8)
+
+    def fill(start: int, stop: int) -> None:
+        largest, three = smallest_three(unit_quats(quats.take(order[start:stop], axis=0)))
+        content[start:stop, :3] = np.rint((three * np.float32(math.sqrt(2)) * 0.5 + 0.5) * 255).clip(0, 255)
+        content[start:stop, 3] = largest + _FIRST_TAG
+
+    for_each_block(len(order), fill)
+    return content
 
 
 def _three(numbers: np.ndarray) -> tuple[float, float, float]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from backend.splats.io.bounded import gunzipped, gunzipped_start, refuse_bomb, u
 from backend.splats.io.content import SplatContent, damaged
 from backend.splats.io.file_format import Format
 from backend.splats.io.frames import Frame, frame_called, letters_of
-from backend.splats.io.spz_packing import Packed, fitting_fraction_bits, pack, part_widths, unpack
+from backend.splats.io.spz_packing import fitting_fraction_bits, pack, part_widths, unpack
 from shared_protocol.errors import UserError
 
 _MAGIC = b"NGSP"
@@ -59,31 +61,33 @@ class _Header(NamedTuple):
 def read(path: Path) -> SplatContent:
     """Raises UserError when the file is damaged or of another version."""
     path = Path(path)
-    content = path.read_bytes()
-    packed = content.startswith(_GZIP)
-    header = _header(path, gunzipped_start(path, content, _HEADER.size) if packed else content)
+    content = np.fromfile(path, np.uint8).data  # numpy's memory comes in large pages, that of bytes in small ones
+    packed = content[:2] == _GZIP
+    header = _header(path, gunzipped_start(path, content, _HEADER.size) if packed else bytes(content[: _HEADER.size]))
     widths = part_widths(header.version, header.sh_degree)
     sizes = [header.splats * width for width in widths]
     refuse_bomb(path, len(content), sum(sizes))
-    if header.version == 4:
-        streams, extensions = _streams_of_4(path, content, header, sizes)
-    else:
-        body = gunzipped(path, content, _HEADER.size + sum(sizes) + _MOST_EXTENSIONS) if packed else content
-        offsets = np.cumsum([_HEADER.size, *sizes])
-        if len(body) < offsets[-1]:
-            raise damaged(path, f"it ends before the last of its {header.splats:,} splats")
-        streams = [memoryview(body)[a:b] for a, b in pairwise(offsets)]
-        extensions = memoryview(body)[offsets[-1] :]
-    parts = Packed(
-        *(
-            np.frombuffer(stream, np.uint8).reshape(header.splats, width)
-            for stream, width in zip(streams, widths, strict=True)
-        )
-    )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if header.version == 4:
+            streams, extensions = _streams_of_4(path, content, header, sizes, pool)
+        else:
+            body = gunzipped(path, content, _HEADER.size + sum(sizes) + _MOST_EXTENSIONS) if packed else content
+            offsets = np.cumsum([_HEADER.size, *sizes])
+            if len(body) < offsets[-1]:
+                raise damaged(path, f"it ends before the last of its {header.splats:,} splats")
+            whole = np.frombuffer(body, np.uint8)
+            streams = [partial(whole.__getitem__, slice(a, b)) for a, b in pairwise(offsets)]
+            extensions = memoryview(body)[offsets[-1] :]
+
+        def part(stream: Callable[[], np.ndarray], width: int) -> np.ndarray:
+            return stream().reshape(header.splats, width)
+
+        parts = [partial(part, stream, width) for stream, width in zip(streams, widths, strict=True)]
+        cloud = unpack(parts, header.version, header.fraction_bits)
     frame = _frame_in(extensions) if header.flags & _EXTENDED else None
     notes = () if frame else (_ASSUMED,)
-    cloud = unpack(parts, header.version, header.fraction_bits)
-    return SplatContent(cloud, frame or FORMAT.frame, bool(header.flags & _ANTIALIASED), notes=notes)
+    antialiased = bool(header.flags & _ANTIALIASED)
+    return SplatContent(cloud, frame or FORMAT.frame, antialiased, notes=notes, is_finite=True)
 
 
 def write(path: Path, content: SplatContent, version: int = 4, sh_bits: tuple[int, int] = (8, 8)) -> None:
@@ -136,22 +140,28 @@ def _header(path: Path, start: bytes) -> _Header:
     return header
 
 
-def _streams_of_4(path: Path, content: bytes, header: _Header, sizes: list[int]) -> tuple[list[bytes], memoryview]:
-    """The unpacked parts, and the extensions."""
+def _streams_of_4(
+    path: Path, content: memoryview, header: _Header, sizes: list[int], pool: ThreadPoolExecutor
+) -> tuple[list[Callable[[], np.ndarray]], memoryview]:
+    """What waits for each unpacked part, and the extensions."""
     begin = int.from_bytes(content[16:20], "little")
     expected = [size for size in sizes if size]  # empty parts are left out
     end = begin + _TOC_ENTRY.size * len(expected)
     if header.streams != len(expected) or not _HEADER_4 <= begin <= end <= len(content):
         raise damaged(path, "its table of parts is broken")
-    view = memoryview(content)
-    table = list(_TOC_ENTRY.iter_unpack(view[begin:end]))
+    table = list(_TOC_ENTRY.iter_unpack(content[begin:end]))
     offsets = np.cumsum([end, *(min(packed, len(content)) for packed, _ in table)]).tolist()
     if [unpacked for _, unpacked in table] != expected or offsets[-1] > len(content):
         raise damaged(path, "its table of parts does not fit its size and its number of splats")
-    chunks = [view[a:b] for a, b in pairwise(offsets)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        unpacked = iter(list(pool.map(lambda chunk, size: unzstandard(path, chunk, size), chunks, expected)))
-    return [next(unpacked) if size else b"" for size in sizes], view[_HEADER_4:begin]
+    chunks = [content[a:b] for a, b in pairwise(offsets)]
+    # The last one is by far the longest, so it begins first.
+    jobs = [
+        pool.submit(unzstandard, path, chunk, size) for chunk, size in zip(chunks[::-1], expected[::-1], strict=True)
+    ]
+    streams: list[Callable[[], np.ndarray]] = [
+        jobs.pop().result if size else partial(np.empty, 0, np.uint8) for size in sizes
+    ]
+    return streams, content[_HEADER_4:begin]
 
 
 def _frame_in(extensions: memoryview) -> Frame | None:

@@ -5,7 +5,7 @@ Source: the README and `load-spz.cc` of https://github.com/nianticlabs/spz (MIT)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from backend.splats.io.activations import (
     unit_quats,
 )
 from backend.splats.io.blocks import LONG, for_each_block
+from backend.splats.io.compiled import floats_of_bytes
 
 _COLOR_SCALE = 0.15 * 255  # colours reach a little beyond 0..1, where higher SH bands bring them back
 _ROOT_HALF = np.float32(np.sqrt(0.5))
@@ -35,7 +36,7 @@ class Packed(NamedTuple):
     colors: np.ndarray  # [N, 3]
     scales: np.ndarray  # [N, 3]
     rotations: np.ndarray  # [N, 4], or [N, 3] before version 3
-    sh: np.ndarray  # [N, 3 (K - 1)] coefficient after coefficient, red, green and blue each
+    sh: np.ndarray  # [N, 3 (K - 1)] coefficient after coefficient, red, green and blue each; most of the file
 
 
 def part_widths(version: int, sh_degree: int) -> tuple[int, ...]:
@@ -70,29 +71,36 @@ def pack(cloud: SplatCloud, version: int, fraction_bits: int, sh_bits: tuple[int
     return parts
 
 
-def unpack(parts: Packed, version: int, fraction_bits: int) -> SplatCloud:
-    n, k = len(parts.positions), parts.sh.shape[1] // 3 + 1
-    cloud = SplatCloud(*(np.empty(shape, np.float32) for shape in ((n, 3), (n, 4), (n, 3), (n,), (n, k, 3))))
-    flat_sh = cloud.sh.reshape(n, 3 * k)
+def unpack(parts: Sequence[Callable[[], np.ndarray]], version: int, fraction_bits: int) -> SplatCloud:
+    """parts: what waits for each part of `Packed`; the last one may still be made while the others are unpacked."""
+    *early, await_sh = parts
+    positions, opacities, colors, scales, rotations = (part() for part in early)
+    n = len(positions)
+    means, quats, log_scales, logits = (np.empty(shape, np.float32) for shape in ((n, 3), (n, 4), (n, 3), n))
+    base = np.empty((n, 3), np.float32)
+    unpack_turns = _unpack_rotation_words if version >= 3 else _unpack_rotation_bytes
 
     def unpack_block(start: int, stop: int) -> None:
         part = slice(start, stop)
-        np.multiply(_from_low_bytes(parts.positions[part]), np.float32(2.0**-fraction_bits), out=cloud.means[part])
-        cloud.opacity_logits[part] = logits_of_bytes(parts.opacities[part, 0])
-        cloud.log_scales[part] = parts.scales[part] / np.float32(16) - 10
-        w, x, y, z = cloud.quats[part].T
-        unpack_turns = _unpack_rotation_words if version >= 3 else _unpack_rotation_bytes
-        unpack_turns(parts.rotations[part], (x, y, z, w))
-
-    def unpack_sh(start: int, stop: int) -> None:
-        flat_sh[start:stop, :3] = (parts.colors[start:stop] - np.float32(127.5)) / np.float32(_COLOR_SCALE)
-        values = flat_sh[start:stop, 3:]
-        np.multiply(parts.sh[start:stop], np.float32(1 / 128), out=values)
-        values -= np.float32(1)
+        np.multiply(_from_low_bytes(positions[part]), np.float32(2.0**-fraction_bits), out=means[part])
+        logits[part] = logits_of_bytes(opacities[part, 0])
+        log_scales[part] = scales[part] / np.float32(16) - 10
+        w, x, y, z = quats[part].T
+        unpack_turns(rotations[part], (x, y, z, w))
+        base[part] = (colors[part] - np.float32(127.5)) / np.float32(_COLOR_SCALE)
 
     for_each_block(n, unpack_block, LONG)
+    sh = await_sh()
+    coefficients = np.empty((n, 1 + sh.shape[1] // 3, 3), np.float32)
+    flat, columns = coefficients.reshape(n, 3 + sh.shape[1]), np.arange(sh.shape[1])
+    table = ((np.arange(256) - 128) / 128).astype(np.float32)
+
+    def unpack_sh(start: int, stop: int) -> None:
+        flat[start:stop, :3] = base[start:stop]
+        floats_of_bytes(sh[start:stop], columns, table, flat[start:stop, 3:])
+
     for_each_block(n, unpack_sh)
-    return cloud
+    return SplatCloud(means, quats, log_scales, logits, coefficients)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
