@@ -23,12 +23,11 @@ def codebook_of(values: np.ndarray, size: int = 256) -> tuple[np.ndarray, np.nda
     ordered = np.sort(values, axis=None)
     if not len(ordered):
         return np.zeros(size, np.float32), np.zeros(values.shape, np.uint8)
-    changes = np.flatnonzero(ordered[1:] != ordered[:-1])
-    if len(changes) < size:
-        distinct = ordered[np.concatenate([[0], changes + 1])]
+    changes = ordered[1:] != ordered[:-1]
+    if np.count_nonzero(changes) < size:
+        distinct = ordered[np.concatenate([[0], np.flatnonzero(changes) + 1])]
         book = np.concatenate([distinct, np.repeat(distinct[-1], size - len(distinct))])
     else:
-        del changes
         book = _lloyd(ordered, _first_guess(ordered, size)).astype(np.float32)
     borders = (book[1:] + book[:-1]) / 2
     indices, flat = np.empty(values.shape, np.uint8), values.reshape(-1)

@@ -69,7 +69,8 @@ def write(path: Path, content: SplatContent) -> None:
     pictures: dict[str, Callable[[], bytes]] = {}
     meta = _described(content, pictures)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # libwebp works outside of Python's lock
-        made = dict(zip(pictures, pool.map(lambda make: make(), pictures.values()), strict=True))
+        names = list(pictures)
+        made = dict(zip(names, pool.map(lambda name: pictures.pop(name)(), names), strict=True))
     if path.suffix.lower() == ".json":
         _write_folder(path, meta, made)
         return
