@@ -24,6 +24,8 @@ from .things import (
     Name,
     PathText,
     PixelType,
+    PlacedAsset,
+    Point,
     Quality,
     SceneObject,
     Seconds,
@@ -86,6 +88,9 @@ class RunMethod(Message, frozen=True):
     settings: dict[str, SettingValue] = msgspec.field(default_factory=dict[str, SettingValue])  # of the method
     name: Name = ""  # of the job; "" = the method's label
     box: Matrix | None = None  # asset_from_box: carries the cube from -1 to 1 into the asset's frame
+    matrix: Matrix | None = None  # an affine map of the asset's frame
+    points: Annotated[tuple[Point, ...], msgspec.Meta(max_length=10_000)] = ()  # that were picked, in the asset's frame
+    others: Annotated[tuple[PlacedAsset, ...], msgspec.Meta(max_length=256)] = ()  # to be taken in
     vertices: Array | None = None  # [V, 3] float32, of a mesh in the asset's frame
     faces: Array | None = None  # [F, 3] int32
     weights: Array | None = None  # [V] float32 0..1: how strongly splats follow each vertex; None = 1
@@ -96,6 +101,9 @@ class RunMethod(Message, frozen=True):
             _check_weights(weights, self.vertices)
         if self.box is not None and not all(map(math.isfinite, self.box)):
             raise ValueError("a box needs finite numbers")
+        for numbers in (self.matrix or (), *self.points, *(other.asset_from_other for other in self.others)):
+            if not all(map(math.isfinite, numbers)):
+                raise ValueError("maps and points need finite numbers")
         _check_mesh(self.vertices, self.faces)
 
 

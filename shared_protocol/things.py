@@ -28,6 +28,7 @@ Matrix = tuple[
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 Bounds = tuple[float, float, float, float, float, float]  # lowest x, y, z, then highest
 Direction = tuple[float, float, float]
+Point = tuple[float, float, float]
 Color = tuple[float, float, float]  # sRGB 0..1
 SettingValue = bool | int | float | str | None
 Quality = Literal["draft", "normal", "high"]
@@ -71,6 +72,7 @@ class JobState(Part, frozen=True):
     category: Name = "training"  # of the method
     asset: Identifier = ""  # what it writes, or (READING) only reads; the head follows a training while it runs
     version: Identifier = ""  # that it made; "" = none yet, or it makes none
+    apart: Identifier = ""  # an asset of its own that an edit made of a part; "" = none
     stage: str = ""
     step: int = 0
     steps: int = 0
@@ -78,6 +80,14 @@ class JobState(Part, frozen=True):
     submitted: float = 0.0  # seconds since 1970
     resumed: int = 0  # how often it went on after its process had died
     failure: Failed | None = None
+
+
+class PlacedAsset(Part, frozen=True):
+    """A version of another asset, and how it is carried into the frame of the one that is edited."""
+
+    asset: Identifier
+    version: Identifier = ""
+    asset_from_other: Matrix = IDENTITY
 
 
 class AssetInfo(Part, frozen=True):

@@ -57,6 +57,16 @@ def matrix_of_numbers(ctx: click.Context, parameter: click.Parameter, text: str 
     return numbers.reshape(4, 4)
 
 
+def points_of_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> np.ndarray | None:
+    """[P, 3] of three numbers each."""
+    if text is None:
+        return None
+    numbers = _numbers(ctx, parameter, text)
+    if len(numbers) % 3:
+        raise click.BadParameter(f"points are three numbers each, not {len(numbers)} in all.", ctx, parameter)
+    return numbers.reshape(-1, 3)
+
+
 settings_option = click.option(
     "--set",
     "settings",

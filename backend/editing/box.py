@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.splats.cloud import SplatCloud
-from backend.splats.quaternions import quats_to_matrices
+from backend.splats.deformation import greatest_eigenvalues
+from backend.splats.deformed_shapes import axes_of_shapes
 from shared_protocol.errors import UserError
 
 _FLATTEST = 1e-9  # of its longest axis
@@ -43,7 +44,23 @@ class Box:
         linear, offset = self.asset_from_box[:3, :3], self.asset_from_box[:3, 3]
         return np.linalg.solve(linear, (points.astype(np.float64) - offset).T).T
 
+    def holds(self, points: np.ndarray) -> np.ndarray:
+        """bool [N]: which of these points [N, 3] lie inside."""
+        return np.abs(self.positions(points)).max(axis=1, initial=0) <= 1
+
     def reach(self, cloud: SplatCloud, deviations: float) -> np.ndarray:
         """How far each splat reaches along the cube's axes, so many standard deviations out, [N, 3] in cube units."""
-        axes = quats_to_matrices(cloud.quats) * np.exp(cloud.log_scales.astype(np.float64))[:, None, :]
-        return deviations * np.linalg.norm(np.linalg.inv(self.asset_from_box[:3, :3]) @ axes, axis=2)
+        if deviations == 0:
+            return np.zeros((len(cloud), 3))
+        return deviations * np.linalg.norm(self._axes(cloud), axis=2)
+
+    def longest_reach(self, cloud: SplatCloud, deviations: float) -> np.ndarray:
+        """How far each splat reaches in whatever direction it reaches farthest, [N] in cube units."""
+        if deviations == 0:
+            return np.zeros(len(cloud))
+        axes = self._axes(cloud)
+        return deviations * np.sqrt(greatest_eigenvalues(axes @ axes.transpose(0, 2, 1)))
+
+    def _axes(self, cloud: SplatCloud) -> np.ndarray:
+        """The splats' standard deviations along their own axes, as columns in cube units, [N, 3, 3]."""
+        return np.linalg.inv(self.asset_from_box[:3, :3]) @ axes_of_shapes(cloud.quats, cloud.log_scales)

@@ -11,44 +11,24 @@ import numpy as np
 
 from backend.captures import load_capture
 from backend.captures.photos import undistorted_camera
-from backend.editing.box import Box
-from backend.editing.inputs import EditingInputs
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.meshing_views import meshed_part
 from backend.jobs.report import Stopwatch
 from backend.jobs.running import RunningJob
-from backend.jobs.settings import chosen_settings
+from backend.jobs.settings import method_and_settings
 from backend.jobs.splat_files import read_splat_file, refuse_unwritable_splat_name, write_splat_file
 from backend.meshing.inputs import MeshingInputs
-from backend.methods import registry
-from backend.methods.registry import Method
 from backend.rigging import animation
 from backend.rigging.baking import bake_pose
 from backend.rigging.binding import Binding, refuse_broken
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
-from backend.splats.io import SplatContent, read_and_warn, read_cloud, refuse_unwritable_name, write_splats
+from backend.splats.io import SplatContent, read_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
-from shared_protocol.errors import UserError
 
 Settings = Mapping[str, object]  # text as typed, or values
-
-
-@dataclass(frozen=True)
-class EditRequest:
-    method: str
-    splats: Path
-    output: Path
-    box: np.ndarray | None = None  # [4, 4] asset_from_box
-    settings: Settings = field(default_factory=dict)
-
-
-class EditReport(msgspec.Struct, frozen=True, kw_only=True):
-    output: str
-    splats: int
-    splats_before: int
 
 
 @dataclass(frozen=True)
@@ -94,22 +74,10 @@ class BindReport(msgspec.Struct, frozen=True, kw_only=True):
     frames: int  # that were written; 1 where the mesh does not move
 
 
-def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
-    """Raises UserError for what the user can mend; then nothing is written."""
-    method, settings = _method("editing", request.method, request.settings)
-    refuse_unwritable_name(request.output)
-    content = read_and_warn(request.splats)
-    job.stage(method.label)
-    box = None if request.box is None else Box(request.box)
-    result = method.run(settings, EditingInputs(content.cloud, box), job)
-    write_splats(request.output, replace(content, cloud=result.cloud, extra={}))
-    return EditReport(output=str(request.output), splats=len(result.cloud), splats_before=len(content))
-
-
 def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
     """Raises UserError for what the user can mend; then nothing is written."""
     watch = Stopwatch()
-    method, settings = _method("meshing", request.method, request.settings)
+    method, settings = method_and_settings("meshing", request.method, request.settings)
     refuse_unwritable_mesh_name(request.output)
     device = choose_device(request.device)
     cloud = read_cloud(request.splats)
@@ -140,7 +108,7 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
 
 def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     """Raises UserError for what the user can mend; then nothing is written."""
-    method, settings = _method("rigging", request.method, request.settings)
+    method, settings = method_and_settings("rigging", request.method, request.settings)
     refuse_unwritable_splat_name(request.output)
     content, known = read_splat_file(request.splats)
     mesh = read_mesh(request.mesh)
@@ -178,12 +146,3 @@ def _write_frames(output: Path, content: SplatContent, binding: Binding, frames:
         resting = binding.resting(vertices, moved.means)
         write_splat_file(animation.file_of_frame(output, number), replace(content, cloud=moved), resting)
         job.progress(number, len(frames))
-
-
-def _method(category: str, identifier: str, given: Settings) -> tuple[Method, msgspec.Struct]:
-    method = registry.find(identifier)
-    if method.category != category:
-        others = ", ".join(m.id for m in registry.all_methods() if m.category == category)
-        message = f"The method '{identifier}' is one of {method.category} and not of {category}."
-        raise UserError("bad_input", message, f"Methods of {category}: {others}.")
-    return method, chosen_settings(method, given)

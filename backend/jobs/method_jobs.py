@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable
 
 import msgspec
-import numpy as np
 
-from backend.editing.box import Box
-from backend.editing.inputs import EditingInputs
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
+from backend.jobs.edit_jobs import EditJobs
 from backend.jobs.meshing_views import cameras_of_training, meshed_part
 from backend.jobs.settings import chosen_settings
 from backend.jobs.steered_job import SteeredJob
@@ -30,7 +28,7 @@ from backend.store.payload import read_arrays, write_arrays
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 from shared_protocol.messages import MeshData, RunMethod
-from shared_protocol.things import LONGEST_NAME, Matrix
+from shared_protocol.things import LONGEST_NAME
 
 _ARRAYS = ("vertices", "faces", "weights", "far_weights")  # of a request
 _INPUT, _MESH = "input.safetensors", "mesh.safetensors"
@@ -44,6 +42,7 @@ class MethodJobs:
         self._workspace, self._assets = workspace, AssetStore(workspace)
         self._device: DeviceKind = device
         self._on_asset = on_asset
+        self._edits = EditJobs(workspace, self._assets, self._device, on_asset)
 
     def accept(self, wish: RunMethod) -> JobCard:
         """Raises UserError for what cannot work."""
@@ -53,7 +52,9 @@ class MethodJobs:
         chosen_settings(method, wish.settings)
         asset = self._assets.asset(wish.asset)
         version = self._assets.version(asset.id, wish.version)
-        _refuse_missing_input(method, wish)
+        self._edits.refuse(wish)
+        if method.category == "rigging" and wish.vertices is None:
+            raise UserError("bad_input", f"The method '{method.id}' needs a mesh.", "Choose a mesh object.")
         job = new_id()
         if wish.vertices is not None and wish.faces is not None:
             folder = self._workspace.job_folder(job)
@@ -89,7 +90,8 @@ class MethodJobs:
         version = self._assets.version(card.asset, wish.version)
         match method.category:
             case "editing":
-                return self._edit(card, method, settings, version, wish, job)
+                arrays = self._workspace.job_folder(card.id) / _INPUT
+                return self._edits.do(card, method, settings, version, wish, arrays, job)
             case "rigging":
                 return self._rig(card, method, settings, version, job)
             case "meshing":
@@ -112,33 +114,6 @@ class MethodJobs:
         for version in self._assets.versions(card.asset):
             if version.job == card.id:
                 self._assets.remove(version)
-
-    def _edit(
-        self,
-        card: JobCard,
-        method: Method,
-        settings: msgspec.Struct,
-        version: VersionCard,
-        wish: RunMethod,
-        job: SteeredJob,
-    ) -> Ending:
-        inputs = EditingInputs(self._assets.read(version), None if wish.box is None else box_of(wish.box))
-        binding = stored_binding(self._assets, version)
-        job.stage(method.label)
-        result = method.run(settings, inputs, job)
-        job.stage("Storing the splats")
-        # New splats hang on nothing, so a binding only lives on when there are none.
-        survives = binding is not None and len(result.cloud) == int(result.keep.sum())
-        made = self._assets.edit(
-            version,
-            result.cloud,
-            label=method.label,
-            keep=result.keep,
-            binding=binding.select(result.keep).to_arrays() if binding is not None and survives else None,
-            job=card.id,
-            identifier=_version_of(card),
-        )
-        return Ending(True, 1, 1, {"splats": float(made.splats)}, made.id)
 
     def _rig(
         self, card: JobCard, method: Method, settings: msgspec.Struct, version: VersionCard, job: SteeredJob
@@ -182,19 +157,6 @@ class MethodJobs:
         write_arrays(folder / _MESH, {"vertices": mesh.vertices, "faces": mesh.faces, "colors": mesh.colors})
         figures = {"vertices": float(len(mesh.vertices)), "faces": float(len(mesh.faces))}
         return Ending(True, 1, 1, figures | {"seconds": time.monotonic() - start})
-
-
-def box_of(matrix: Matrix) -> Box:
-    """Raises UserError for a box without a volume."""
-    return Box(np.array(matrix, np.float64).reshape(4, 4))
-
-
-def _refuse_missing_input(method: Method, wish: RunMethod) -> None:
-    """Raises UserError now for what would fail later."""
-    if wish.box is not None:
-        box_of(wish.box)
-    if method.category == "rigging" and wish.vertices is None:
-        raise UserError("bad_input", f"The method '{method.id}' needs a mesh.", "Choose a mesh object.")
 
 
 def _version_of(card: JobCard) -> str:

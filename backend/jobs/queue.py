@@ -250,6 +250,7 @@ class JobQueue:
             "steps": ending.steps,
             "figures": ending.figures,
             "version": ending.version,
+            "apart": ending.apart,
         }
 
     def _mistake(self, card: JobCard, error: Exception) -> Failed:
@@ -330,6 +331,7 @@ class JobQueue:
             category=card.category,
             asset=card.asset,
             version=card.version,
+            apart=card.apart,
             stage=latest.stage,
             step=latest.step,
             steps=latest.steps,

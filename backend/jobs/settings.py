@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from backend.methods import registry
 from backend.methods.registry import Method
 from shared_protocol.errors import UserError
 from shared_protocol.schema import Setting
@@ -26,6 +27,16 @@ def chosen_settings(method: Method, given: Mapping[str, object]) -> msgspec.Stru
             raise _unknown_name(method, name, list(known))
         values[name] = _value(method, known[name], value)
     return method.settings_type(**values)
+
+
+def method_and_settings(category: str, identifier: str, given: Mapping[str, object]) -> tuple[Method, msgspec.Struct]:
+    """A method of that category and its settings. Raises UserError for another, and as `chosen_settings`."""
+    method = registry.find(identifier)
+    if method.category != category:
+        others = ", ".join(m.id for m in registry.all_methods() if m.category == category)
+        message = f"The method '{identifier}' is one of {method.category} and not of {category}."
+        raise UserError("bad_input", message, f"Methods of {category}: {others}.")
+    return method, chosen_settings(method, given)
 
 
 def allowed_values(setting: Setting) -> str:

@@ -19,6 +19,7 @@ class Ending:
     steps: int
     figures: dict[str, float]
     version: str = ""  # that was made
+    apart: str = ""  # an asset of its own that was made of a part
 
 
 class Work(Protocol):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from backend.splats.bounds import robust_bounds
+from backend.splats.change import SplatChange
 from backend.splats.cloud import SplatCloud
 from backend.store.cards import AssetCard, VersionCard, new_id
 from backend.store.delta import SplatDelta
@@ -27,7 +31,7 @@ from backend.store.payload import (
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 
-_LONGEST_CHAIN = 12  # deltas to be applied before a version is stored whole again
+_LONGEST_CHAIN = 32  # deltas to be applied before a version is stored whole again
 _WORTHWHILE = 0.5  # of the whole cloud's bytes; a larger delta is not worth its chain
 
 
@@ -44,9 +48,15 @@ class AssetStore:
         frame: str = "opencv",
         up: tuple[float, float, float] = (0.0, 0.0, 0.0),
         notes: tuple[str, ...] = (),
+        identifier: str = "",
     ) -> AssetCard:
-        """An asset without a version yet."""
-        card = AssetCard(id=new_id(), created=time.time(), name=name, job=job, frame=frame, up=up, notes=notes)
+        """An asset without a version yet. identifier: creating the same one again leaves it as it is."""
+        known = self._catalogue.find(AssetCard, identifier) if identifier else None
+        if known is not None:
+            return known
+        card = AssetCard(
+            id=identifier or new_id(), created=time.time(), name=name, job=job, frame=frame, up=up, notes=notes
+        )
         self._workspace.keep(card)
         return card
 
@@ -121,7 +131,7 @@ class AssetStore:
 
         binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices, each
             splat's face is in faces (negative = none), and rigid says which of them are far.
-        extra: further numbers of each splat by name, [N] each; edits do not keep them.
+        extra: further numbers of each splat by name, [N] each.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
         """
@@ -151,14 +161,19 @@ class AssetStore:
         *,
         label: str,
         keep: np.ndarray | None = None,
+        copies: np.ndarray | None = None,
+        change: SplatChange | None = None,
+        before: SplatCloud | None = None,
         binding: Arrays | None = None,
+        asked: dict[str, Any] | None = None,
         job: str = "",
         identifier: str = "",
     ) -> VersionCard:
-        """Stores what became of a version, as what changed where that is smaller.
+        """Stores what became of a version, as what changed where that is smaller. Further numbers of splats go along.
 
-        keep: bool, which of the parent's splats are the first ones of `cloud`, in their order; None = as many as both
-            have.
+        keep, copies, change: as in `SplatDelta.between`.
+        before: the parent's splats, where they have been read already.
+        asked: what the edit was, to be done again elsewhere.
         binding, identifier: as in `add`.
         """
         known = self._catalogue.find(VersionCard, identifier) if identifier else None
@@ -176,13 +191,17 @@ class AssetStore:
             sh_degree=cloud.sh_degree,
             antialiased=parent.antialiased,
             bounds=_bounds(cloud),
+            extra=parent.extra,
+            asked=asked,
         )
         card = _with_counts(card, binding)
+        delta = SplatDelta.between(self.read(parent) if before is None else before, cloud, keep, copies, change)
         arrays = cloud_to_arrays(cloud)
-        if parent.sh_degree == cloud.sh_degree and len(self._chain(parent)) < _LONGEST_CHAIN:
-            delta = SplatDelta.between(self.read(parent), cloud, keep)
-            if delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in arrays.values()):
-                card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
+        is_short = len(self._chain(parent)) < _LONGEST_CHAIN
+        if is_short and delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in arrays.values()):
+            card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
+        elif parent.extra:
+            arrays = with_extra(arrays, delta.carried(self.extra(parent)))
         return self._write(card, _with_binding(arrays, binding))
 
     def remove(self, card: VersionCard) -> None:
@@ -200,7 +219,14 @@ class AssetStore:
 
     def extra(self, card: VersionCard) -> Arrays:
         """Further numbers of each splat, [N] each. Raises UserError when the version's file is missing or damaged."""
-        return extra_of(read_arrays(self.payload_path(card))) if card.extra else {}
+        if not card.extra:
+            return {}
+        whole, *deltas = reversed(self._chain(card))
+        extra = extra_of(read_arrays(self.payload_path(whole)))
+        for step in deltas:
+            with self._damage_explained(step):
+                extra = self._delta(step).carried(extra)
+        return extra
 
     def read(self, card: VersionCard) -> SplatCloud:
         """Raises UserError when a file that it needs is missing or damaged."""
@@ -208,13 +234,20 @@ class AssetStore:
         path = self.payload_path(whole)
         cloud = arrays_to_cloud(read_arrays(path), path)
         for step in deltas:
-            path = self.payload_path(step)
-            try:
-                cloud = SplatDelta.from_arrays(read_arrays(path)).apply(cloud)
-            except (KeyError, ValueError, IndexError) as error:
-                hint = "Restore the file from a backup, or go back to an older version."
-                raise UserError("bad_input", f"'{path}' is damaged.", hint) from error
+            with self._damage_explained(step):
+                cloud = self._delta(step).apply(cloud)
         return cloud
+
+    def _delta(self, card: VersionCard) -> SplatDelta:
+        return SplatDelta.from_arrays(read_arrays(self.payload_path(card)))
+
+    @contextmanager
+    def _damage_explained(self, card: VersionCard) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, ValueError, IndexError) as error:
+            hint = "Restore the file from a backup, or go back to an older version."
+            raise UserError("bad_input", f"'{self.payload_path(card)}' is damaged.", hint) from error
 
     def payload_path(self, card: VersionCard) -> Path:
         return self._workspace.version_path(card.asset, card.id).with_suffix(".safetensors")

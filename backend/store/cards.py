@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -54,6 +54,7 @@ class VersionCard(Card, frozen=True, tag="version"):
     bound_splats: int | None = None  # how many hang on it; None = unknown
     far_splats: int | None = None  # of these, how many are too far from it to be stretched with it
     extra: tuple[str, ...] = ()  # names of further numbers that each splat has
+    asked: dict[str, Any] | None = None  # the edit that made it, by the names of `RunMethod`; None = it was no edit
     bytes: int = 0  # of the payload
     sha256: str = ""  # of the payload
 
@@ -87,6 +88,7 @@ class JobCard(Card, frozen=True, tag="job"):
     request: msgspec.Raw  # JSON of what was asked
     category: str = "training"  # of the method
     version: str = ""  # that it made
+    apart: str = ""  # an asset of its own that it made of a part
     stage: str = ""
     step: int = 0
     steps: int = 0

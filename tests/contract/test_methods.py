@@ -17,7 +17,7 @@ from backend.captures.load import load_capture
 from backend.captures.made_capture import make_capture
 from backend.captures.photos import read_photos
 from backend.editing.box import Box
-from backend.editing.inputs import EditingInputs
+from backend.editing.inputs import EditingInputs, PlacedCloud
 from backend.meshing.inputs import MeshingInputs
 from backend.methods import registry
 from backend.methods.job import Cancelled, QuietJob
@@ -75,7 +75,14 @@ def inputs_by_category(training_inputs: TrainingInputs) -> dict[str, Any]:
     mesh = _octahedron()
     return {
         "training": training_inputs,
-        "editing": EditingInputs(cloud, Box.between(np.array([-1.0, -1, 0]), np.array([1.0, 1, 2]))),
+        "editing": EditingInputs(
+            cloud,
+            Box.between(np.array([-1.0, -1, 0]), np.array([1.0, 1, 2])),
+            selected=cloud.means[:, 0] > 0.3,
+            mesh=mesh,
+            points=np.array([[0.0, 0, 0], [1, 0, 0.1], [0, 1, 0]]),
+            others=(PlacedCloud(sphere(0.2, 50), np.diag([2.0, 2, 2, 1])),),
+        ),
         "meshing": MeshingInputs(CloudRepresentation(cloud, "cpu"), bounds),
         "rigging": RiggingInputs(cloud, mesh, bind_to_mesh(cloud, mesh, distance=9.0)),
     }

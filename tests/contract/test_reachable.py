@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from backend.splats.io.mesh_files import write_mesh
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.messages import RunMethod, Train
 from shared_protocol.schema import Setting
-from shared_protocol.things import ENDED, FolderCapture, JobState, Matrix, SettingValue
+from shared_protocol.things import ENDED, FolderCapture, JobState, Matrix, PlacedAsset, SettingValue
 from tests.made_splats import sphere
 
 METHODS = registry.all_methods()
@@ -65,7 +66,10 @@ COMMANDS: dict[str, Callable[[str, Files, str], list[str]]] = {
         "train", str(files.capture), "-o", f"{out}.ply", "--method", id, "--steps", "2", "--max-splats", "400",
         *(["--mesh", str(files.mesh)] if registry.find(id).takes_mesh else []),
     ],
-    "editing": lambda id, files, out: ["edit", id, str(files.splats), "-o", f"{out}.ply", "--box", "-2 -2 0 2 2 2"],
+    "editing": lambda id, files, out: [
+        "edit", id, str(files.splats), "-o", f"{out}.ply", "--box", "-2 -2 0 2 2 2", "--points", "0 0 0 1 0 0 0 1 0",
+        "--with", str(files.splats), "--mesh", str(files.mesh),
+    ],
     "meshing": lambda id, files, out: ["mesh", str(files.splats), "-o", f"{out}.glb", "--method", id],
     "rigging": lambda id, files, out: ["bind", str(files.bound), str(files.mesh), "-o", f"{out}.ply", "--method", id],
 }  # fmt: skip
@@ -103,6 +107,13 @@ def _on_a_version(desk: Desk, method: Method, files: Files, settings: Settings, 
     return desk.run_method(RunMethod(method=method.id, asset=asset, settings=settings, **more))
 
 
+def _edit(desk: Desk, method: Method, files: Files, settings: Settings) -> JobState:
+    others = (PlacedAsset(asset=desk.import_file(files.splats).asset),)
+    points = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+    more: dict[str, Any] = {"vertices": files.shape.vertices, "faces": files.shape.faces, "others": others}
+    return _on_a_version(desk, method, files, settings, box=BOX, points=points, **more)
+
+
 def _rig(desk: Desk, method: Method, files: Files, settings: Settings) -> JobState:
     asset = desk.import_file(files.splats).asset
     mesh = {"vertices": files.shape.vertices, "faces": files.shape.faces}
@@ -112,7 +123,7 @@ def _rig(desk: Desk, method: Method, files: Files, settings: Settings) -> JobSta
 
 REQUESTS: dict[str, Callable[[Desk, Method, Files, Settings], JobState]] = {
     "training": _train,
-    "editing": lambda *given: _on_a_version(*given, box=BOX),
+    "editing": _edit,
     "meshing": _on_a_version,
     "rigging": _rig,
 }

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.splats.change import ColorChange, SplatChange
 from backend.splats.cloud import SplatCloud
+from backend.splats.io.content import SplatContent, with_sh_degree
 from backend.store.delta import SplatDelta
 from backend.store.payload import CLOUD_FIELDS
 
@@ -82,8 +84,51 @@ def test_a_delta_is_refused_by_another_cloud(make_cloud: MakeCloud) -> None:
     delta = SplatDelta.between(make_cloud(), make_cloud(seed=1))
     with pytest.raises(ValueError, match="200 splats"):
         delta.apply(make_cloud(count=199))
-    with pytest.raises(ValueError, match="SH degree"):
-        SplatDelta.between(make_cloud(), make_cloud(degree=2))
+    with pytest.raises(ValueError, match="come first"):
+        SplatDelta.between(make_cloud(), make_cloud(count=150), np.ones(200, bool))
+    arrays = SplatDelta.between(make_cloud(), make_cloud()).to_arrays()
+    with pytest.raises(ValueError, match="not there"):
+        SplatDelta.from_arrays({**arrays, "copies": np.array([200])})
+    with pytest.raises(ValueError, match="one bit"):
+        SplatDelta.from_arrays({**arrays, "change.chosen": np.zeros(24, np.uint8)})
+
+
+def test_a_change_of_everything_is_stored_as_what_was_done(make_cloud: MakeCloud) -> None:
+    cloud, chosen = make_cloud(), np.arange(200) % 3 == 0
+    matrix = np.diag([2.0, 1.0, -1.0, 1.0])
+    color = ColorChange(np.c_[np.eye(3) * 0.9, np.full(3, 0.1)], 0.8)
+    for change in (
+        SplatChange(chosen, matrix, color, (0.5, 0.1), (0.5, 0.0, np.inf)),
+        SplatChange(matrix=matrix),
+        SplatChange(chosen, opacity=(1.0, -0.2)),
+    ):
+        after = change.apply(cloud)
+        assert not same(after, cloud)
+        delta = SplatDelta.between(cloud, after, change=change)
+        assert delta.nbytes < 400 and not delta.rows
+        assert same(stored(delta).apply(cloud), after)
+    # What the change does not explain is stored as values.
+    more = replace(after, means=after.means + np.float32(1))
+    delta = stored(SplatDelta.between(cloud, more, change=change))
+    assert set(delta.rows) == {"means"} and same(delta.apply(cloud), more)
+
+
+def test_copies_are_stored_as_which_they_are(make_cloud: MakeCloud) -> None:
+    cloud, keep, copies = make_cloud(), np.arange(200) % 2 == 0, np.array([4, 4, 198])
+    rows = np.concatenate([np.flatnonzero(keep), copies])
+    change = SplatChange(np.arange(103) >= 100, matrix=np.diag([1.0, 1, -1, 1]))
+    after = change.apply(cloud.select(rows))
+    delta = SplatDelta.between(cloud, after, keep, copies, change)
+    assert delta.nbytes < 250 and not delta.rows and delta.added is None
+    assert same(stored(delta).apply(cloud), after)
+
+
+def test_another_sh_degree_is_one_number(make_cloud: MakeCloud) -> None:
+    cloud = make_cloud(degree=2)
+    for degree in (0, 1, 3):
+        after = with_sh_degree(SplatContent(cloud), degree).cloud
+        delta = SplatDelta.between(cloud, after)
+        assert delta.nbytes < 50 and same(stored(delta).apply(cloud), after)
 
 
 def test_rows_that_are_not_there_are_refused(make_cloud: MakeCloud) -> None:

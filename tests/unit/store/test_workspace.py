@@ -65,7 +65,7 @@ def test_long_chains_of_edits_are_cut(workspace: Workspace, make_cloud: MakeClou
     cloud = make_cloud()
     version = store.add(store.create("A").id, cloud, label="import")
     kinds = []
-    for i in range(30):
+    for i in range(70):
         keep = np.arange(len(cloud)) != i
         cloud = cloud.select(keep)
         version = store.edit(version, cloud, label=f"edit {i}", keep=keep)
