@@ -139,6 +139,9 @@ class Desk:
         """Any method but a training; what it makes is named by the job's state when it has ended."""
         card = self._methods.accept(wish)
         try:
+            if card.category in QUICK and self._queue.training_on(card.asset):
+                message = f"A training is still at work on '{self._assets.asset(card.asset).name}'."
+                raise UserError("refused", message, "Wait for it, or end it.")
             return self._queue.submit(card)
         except UserError:
             self._methods.discard(card)

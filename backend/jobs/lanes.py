@@ -14,7 +14,7 @@ from backend.store.cards import JobCard
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Event
-from shared_protocol.things import READING, JobState
+from shared_protocol.things import ENDED, READING, JobState
 
 LONG = frozenset({"training", "meshing", "evaluation"})
 QUICK = frozenset({"editing", "rigging"})
@@ -97,6 +97,10 @@ class JobLanes:
         job = self.running_on(asset)
         return job if job and self.state(job).category not in READING else ""
 
+    def training_on(self, asset: str) -> str:
+        """The training that will still make a version of this asset; "" = none."""
+        return next((s.job for s in self._queues[0].states() if s.asset == asset and self._trains(s)), "")
+
     def pause(self, job: str) -> JobState:
         return self._queue_of(job).pause(job)
 
@@ -105,6 +109,10 @@ class JobLanes:
 
     def cancel(self, job: str, *, keep: bool) -> JobState:
         return self._queue_of(job).cancel(job, keep=keep)
+
+    @staticmethod
+    def _trains(state: JobState) -> bool:
+        return state.category not in READING and state.status not in ENDED
 
     def _queue_of(self, job: str) -> JobQueue:
         for queue in self._queues:
