@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from backend.rigging.closest_faces import closest_faces, heights
+from backend.rigging.closest_faces import heights
 from backend.rigging.drivers import Driver
+from backend.rigging.fitting_faces import FaceChooser
 from backend.rigging.triangle_frames import TriangleFrames
 from backend.splats.cloud import SplatCloud
 from backend.splats.deformed_shapes import axes_of_shapes
@@ -136,7 +137,7 @@ def bind_to_mesh(
     carrier: np.ndarray | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Binding:
-    """Hangs every splat on the face that holds the mesh's nearest point.
+    """Hangs every splat on the face that it lies on (`fitting_faces.py`).
 
     distance: world units; splats farther away are far. None = two mean edge lengths of the face, three standard
     deviations of the splat across it, or a twentieth of the mesh's diagonal, whichever is most.
@@ -152,10 +153,12 @@ def bind_to_mesh(
     binding = Binding(mesh, *nowhere, np.zeros(count, bool), keep_thickness, stretch_limit, driver)
     is_any_near = False
     candidates = np.flatnonzero(cloud.finite())
+    chooser = FaceChooser(mesh, usable)
     for start in range(0, len(candidates), _CHUNK):
         chosen = candidates[start : start + _CHUNK]
-        places = closest_faces(cloud.means[chosen], mesh, usable)
-        near = places.distances <= _limit(cloud.select(chosen), mesh, places.faces, distance)
+        part = cloud.select(chosen)
+        places = chooser.places(part)
+        near = places.distances <= _limit(part, mesh, places.faces, distance)
         is_any_near |= bool(near.any())
         binding.rigid[chosen] = ~near if far == "follow" else False
         led = near | binding.rigid[chosen]

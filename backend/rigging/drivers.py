@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numba
 import numpy as np
+from scipy.sparse import csr_matrix, diags
 
 from backend.rigging.triangle_frames import TriangleFrames
 from backend.splats.deformation import limited_stretch, polar_parts
@@ -14,12 +16,15 @@ from backend.splats.kernels import parallel_kernel
 from backend.splats.triangle_mesh import TriangleMesh
 
 Driver = Literal["smooth", "per_face"]
+# How often the maps around vertices are averaged with their neighbours', which spreads each over about the root of that
+# in edges; a splat takes those that are as wide as it is.
+_ROUNDS = (0, 1, 2, 4)
 _OF_SLIVERS = 1e-6  # of the area of the mean face: they count where a vertex has no better face
 
 
 @dataclass(frozen=True)
 class Maps:
-    """A pose of a mesh, as linear maps R S of what lies around its vertices, or around its faces."""
+    """A pose of a mesh, as linear maps R S: narrow and wide ones around its vertices, or one of each face."""
 
     turns: np.ndarray  # [M, 3, 3] float64: R, orthogonal, and mirroring where the mesh was mirrored
     stretches: np.ndarray  # [M, 3, 3] float64: S, symmetric and positive, within the stretch limit
@@ -33,37 +38,71 @@ class MeshDriver:
     per_face: each face carries its splats by its own affine map, which tears where faces meet.
     smooth: a vertex has the mean turn and the mean stretch of its faces, weighted by area, and both are blended between
     vertices. Continuous all over the mesh; unlike the mean of whole maps it does not lose volume where the mesh is
-    twisted, and an affine motion of the mesh stays exact.
+    twisted, and an affine motion of the mesh stays exact. A splat that is wider than its face goes with the mean map of
+    what it covers: a single fold of the mesh does not stretch it.
     """
 
     def __init__(self, mesh: TriangleMesh, driver: Driver, *, keep_thickness: bool, stretch_limit: float) -> None:
         self._frames = TriangleFrames(mesh, keep_thickness=keep_thickness)
         self._is_smooth, self._stretch_limit = driver == "smooth", stretch_limit
-        around = self._frames.touches().T.tocsr()  # [V, F]
+        touches = self._frames.touches()
+        around = touches.T.tocsr()  # [V, F]
         areas, usable = self._frames.areas, self._frames.usable
         self.usable_faces = np.flatnonzero(usable)
         least = _OF_SLIVERS * areas[usable].mean() if usable.any() else 0.0
         self._first, self._around = around.indptr, around.indices
         self._weights = np.where(usable, np.maximum(areas, least), 0.0)[around.indices]
+        self._edges = np.linalg.norm(mesh.corners - np.roll(mesh.corners, 1, axis=1), axis=2).mean(axis=1)  # [F]
+        weighted = csr_matrix((self._weights, around.indices, around.indptr), around.shape)
+        self._neighbours = _mean_of_neighbours(weighted, touches)
 
-    def rows(self, faces: np.ndarray) -> np.ndarray:
-        """Which three maps splats on these faces [N] blend by their barycentrics: [N, 3] int32."""
-        return self._frames.joined_faces[faces] if self._is_smooth else np.repeat(faces[:, None], 3, axis=1)
+    def rows(self, faces: np.ndarray, widths: np.ndarray) -> np.ndarray:
+        """Which three maps splats on these faces [N] blend by their barycentrics: [N, 3] int32.
 
-    def maps(self, vertices: np.ndarray) -> Maps:
-        """vertices: [V, 3] float32, of the moved mesh; may hold what is no number."""
+        widths: [N], their standard deviations along the surface, in world units.
+        """
+        if not self._is_smooth:
+            return np.repeat(faces[:, None], 3, axis=1)
+        wanted = (widths / np.maximum(self._edges[faces], np.finfo(np.float64).tiny)) ** 2
+        nearest = np.abs(np.log1p(wanted)[:, None] - np.log1p(_ROUNDS)).argmin(axis=1)
+        return (self._frames.joined_faces[faces] + (len(self._first) - 1) * nearest[:, None]).astype(np.int32)
+
+    def maps(self, vertices: np.ndarray, highest_row: int | None = None) -> Maps:
+        """vertices: [V, 3] float32, of the moved mesh; may hold what is no number.
+
+        highest_row: wider maps than those of this row are left out; None = all.
+        """
         jacobians, collapsed, side = self._frames.maps(vertices)
         turns, stretches = polar_parts(jacobians, side)
         if self._is_smooth:
-            turns, _ = polar_parts(self._around_vertices(turns, collapsed), side)
-            stretches = self._around_vertices(stretches, collapsed)
+            count = len(self._first) - 1
+            widths = len(_ROUNDS) if highest_row is None else highest_row // count + 1
+            turns, _ = polar_parts(self._widened(self._around_vertices(turns, collapsed), widths), side)
+            stretches = self._widened(self._around_vertices(stretches, collapsed), widths)
         return Maps(turns, limited_stretch(stretches, self._stretch_limit), collapsed, side)
+
+    def _widened(self, of_vertices: np.ndarray, widths: int) -> np.ndarray:
+        """[V, 3, 3] -> [widths V, 3, 3]."""
+        found = [of_vertices]
+        for before, rounds in pairwise(_ROUNDS[:widths]):
+            for _ in range(rounds - before):
+                of_vertices = self._neighbours @ of_vertices.reshape(-1, 9)
+            found.append(of_vertices.reshape(-1, 3, 3))
+        return np.concatenate(found)
 
     def _around_vertices(self, of_faces: np.ndarray, collapsed: np.ndarray) -> np.ndarray:
         """[F, 3, 3] -> [V, 3, 3]: the mean; the identity around a vertex without faces."""
         of_vertices = np.empty((len(self._first) - 1, 3, 3))
         _average(of_faces, collapsed, self._first, self._around, self._weights, of_vertices)
         return of_vertices
+
+
+def _mean_of_neighbours(around: csr_matrix, touches: csr_matrix) -> csr_matrix:
+    """[V, V]: the mean over the faces around a vertex of the means of their corners; rows without faces are its own."""
+    total = np.asarray(around.sum(axis=1)).ravel()
+    is_alone = total <= 0
+    means = diags(np.divide(1 / 3, total, out=np.zeros_like(total), where=~is_alone)) @ around @ touches
+    return csr_matrix(means + diags(is_alone.astype(np.float64)))
 
 
 @parallel_kernel

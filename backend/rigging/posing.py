@@ -52,7 +52,7 @@ class SplatPoser:
         self.faces, self._rest = binding.faces, cloud.means
         safe = np.where(self.faces >= 0, self.faces, 0)
         self._corners = np.ascontiguousarray(binding.mesh.faces[safe])  # [N, 3]
-        self.rows = np.ascontiguousarray(self._driver.rows(safe))  # [N, 3]
+        self.rows = self._driver.rows(safe, _widths(cloud))  # [N, 3]
         self.weights = binding.barycentrics
         self._mesh, self._rigid, self._carrier = binding.mesh, binding.rigid, binding.carrier
         self._strength = np.empty(0, np.float32) if binding.strength is None else binding.strength
@@ -72,7 +72,7 @@ class SplatPoser:
         return self._driver.usable_faces
 
     def maps(self, vertices: np.ndarray) -> Maps:
-        return self._driver.maps(vertices)
+        return self._driver.maps(vertices, int(self.rows.max(initial=0)))
 
     def pose(self, vertices: np.ndarray, maps: Maps) -> PosedArrays:
         """vertices: [V, 3] float32; where they are no numbers, splats are hidden where they were at rest."""
@@ -116,6 +116,12 @@ class SplatPoser:
         if len(self._strength):
             stretches = np.eye(3) + self._strength[:, None, None] * (stretches - np.eye(3))
         return stretches
+
+
+def _widths(cloud: SplatCloud) -> np.ndarray:
+    """Standard deviations [N] along the surface that a splat is flat on: the root mean square of the larger two."""
+    scales = np.sort(np.exp(cloud.log_scales.astype(np.float64)), axis=1)
+    return np.sqrt((scales[:, 1] ** 2 + scales[:, 2] ** 2) / 2)
 
 
 def _table(maps: Maps) -> np.ndarray:

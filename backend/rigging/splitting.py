@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from backend.rigging.binding import Binding
-from backend.rigging.closest_faces import Places, closest_faces
+from backend.rigging.closest_faces import Places
+from backend.rigging.fitting_faces import FaceChooser
 from backend.rigging.posing import SplatPoser
 from backend.splats.cloud import SplatCloud
 from backend.splats.deformed_shapes import axes_of_shapes, shapes_of_axes
@@ -59,7 +60,7 @@ def split_stretched(
         log_scales=log_scales,
         opacity_logits=logits.astype(np.float32),
     )
-    places = closest_faces(parts.means, binding.mesh, poser.usable_faces)
+    places = FaceChooser(binding.mesh, poser.usable_faces).places(parts)
     return _put_in_place(cloud, binding, wholes, parts, places, of_part)
 
 

@@ -110,7 +110,7 @@ def test_parts_lie_where_the_whole_lay() -> None:
     baked = [bake_pose(cloud, binding, vertices, split_beyond=beyond)[0] for beyond in (None, 2.0)]
     assert len(baked[0]) == len(cloud) and len(baked[1]) == len(parts)
     longest = [np.exp(one.log_scales.max(axis=1)).max() for one in baked]
-    assert longest[1] < 0.6 * longest[0]
+    assert longest[1] < 0.65 * longest[0]
 
 
 def test_parts_go_on_from_where_they_were_baked() -> None:
