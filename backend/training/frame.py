@@ -52,6 +52,11 @@ class SceneFrame:
         means = (self.origin + self.extent * cloud.means.astype(np.float64)).astype(np.float32)
         return replace(cloud, means=means, log_scales=cloud.log_scales + np.float32(math.log(self.extent)))
 
+    def cloud_to_training(self, cloud: SplatCloud) -> SplatCloud:
+        """A cloud of the capture's frame in this one."""
+        scales = cloud.log_scales - np.float32(math.log(self.extent))
+        return replace(cloud, means=self.points(cloud.means), log_scales=scales)
+
 
 def focus_point(cameras: Sequence[Camera]) -> np.ndarray | None:
     """The point nearest to all optical axes, [3]; None when they are nearly parallel or it lies behind the cameras."""

@@ -17,6 +17,7 @@ from backend.splats.cloud import SplatCloud
 from backend.splats.representation import Representation
 from backend.splats.triangle_mesh import TriangleMesh
 from backend.training.frame import SceneFrame
+from backend.training.given_splats import GivenSplats
 from backend.training.plan import TrainingPlan
 from shared_protocol.errors import UserError
 
@@ -32,6 +33,7 @@ class TrainingInputs:
     resume: bool = False  # go on from the newest checkpoint in the job's folder, if there is one
     mesh: TriangleMesh | None = None  # at rest, in the capture's frame; only some methods want one
     poses: MeshPoses | None = None  # in which pose each photo shows the mesh; None = all show it at rest
+    start: GivenSplats | None = None  # what training goes on from; None = points, or what the method begins with
 
     def __post_init__(self) -> None:
         if not self.train_photos:
@@ -68,6 +70,8 @@ class TrainingInputs:
             digest.update(np.ascontiguousarray(self.points.positions).tobytes())
         if self.mesh is not None:
             digest.update(self.mesh.vertices.tobytes() + self.mesh.faces.tobytes())
+        if self.start is not None:
+            digest.update(self.start.digest())
         if self.poses is not None:
             digest.update(self.poses.vertices.tobytes())
             digest.update(repr(sorted(self.poses.shown.items())).encode())
@@ -85,6 +89,7 @@ class TrainingResult:
     background: tuple[float, float, float]  # sRGB 0..1, to show the cloud on
     near: float  # nearer splats were not drawn, in the capture's units
     binding: Binding | None = None  # what the splats hang on
+    origins: np.ndarray | None = None  # int64 [N], which of the splats that it started from each is or comes from
 
 
 class TrainingJob(Protocol):

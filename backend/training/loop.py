@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from backend.splats.raster import rasterization
 from backend.splats.similarity import psnr
 from backend.training.checkpoint import Checkpoint, CheckpointStore
 from backend.training.failures import diverged, out_of_memory_explained
+from backend.training.given_splats import ORIGINS
 from backend.training.inputs import TrainingInputs, TrainingJob, TrainingResult
 from backend.training.live import LiveSplats
 from backend.training.losses import Comparison
@@ -54,8 +57,9 @@ class _Training:
         self.settings, self.inputs, self.job, self.recipe = settings, inputs, job, recipe
         self.device = torch.device(inputs.plan.device)
         self.generator = torch.Generator(self.device).manual_seed(settings.seed)
-        self.schedule = Schedule(settings, inputs.plan.steps)
+        self.schedule = Schedule(settings, inputs.plan.steps, continued=inputs.start is not None)
         self.frame = inputs.frame()
+        self.closed = None if inputs.start is None else inputs.start.closed_space(self.frame, self.device)
         self.background = Background.of(settings.background, inputs.has_transparency, self.device)
         self.views = self._load(inputs.train_photos, coarse=settings.coarse_until > 0)
         self.judged_views = self._load(_spread(inputs.test_photos, _JUDGED_PHOTOS), coarse=False)
@@ -109,7 +113,11 @@ class _Training:
         for optimizer in self.splats.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.recipe.density.after_step(self.splats, step, info, means_rate, self.generator)
+        self.recipe.density.after_step(
+            self.splats, step, _of_the_first(len(self.splats), info), means_rate, self.generator
+        )
+        if self.closed is not None:
+            self.closed.silence(self.splats.parameters)
         if not len(self.splats):
             message = f"The training broke down at step {step}: no splat was left."
             raise UserError("diverged", message, "Lower the pruning opacity or use another seed.")
@@ -182,8 +190,17 @@ class _Training:
     def _fresh(self) -> Representation:
         if self.inputs.resume:
             self.job.note("There is no checkpoint yet: starting at the first step.")
-        values = self._free_splats() if self.recipe.begin is None else self.recipe.begin(self.generator)
-        return self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+        if self.recipe.begin is not None:
+            return self._represented(self.recipe.begin(self.generator))
+        start = self.inputs.start
+        if start is None:
+            return self._represented(self._free_splats())
+        return self._represented(start.values(self.frame, self.device, sh_degree=self.settings.sh_degree))
+
+    def _represented(self, values: dict[str, Tensor]) -> Representation:
+        splats = self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+        start = self.inputs.start
+        return splats if start is None else start.with_fixed(splats, self.frame, self.device)
 
     def _free_splats(self) -> dict[str, Tensor]:
         settings, plan = self.settings, self.inputs.plan
@@ -206,7 +223,7 @@ class _Training:
     def _restored(self, checkpoint: Checkpoint) -> Representation:
         tensors = {name: tensor.to(self.device) for name, tensor in checkpoint.tensors.items()}
         values = {name.removeprefix("parameter."): t for name, t in tensors.items() if name.startswith("parameter.")}
-        splats = self.recipe.represent(values, self.schedule.first_rates(), self.recipe.make_optimizer)
+        splats = self._represented(values)
         restore_optimizers(splats, tensors)
         density = {name.removeprefix("density."): t for name, t in tensors.items() if name.startswith("density.")}
         self.recipe.density.restore(density)
@@ -242,25 +259,51 @@ class _Training:
     def _result(self, finished: bool) -> TrainingResult:
         if self._broken_share() > _BROKEN_SHARE:
             raise self._diverged(self.done, "the splats")
-        cloud, binding = self.splats.bake(), self.splats.binding()
-        finite = cloud.finite()
-        if not finite.all():
-            self.job.note(f"{int((~finite).sum())} splats with NaN or infinite values were left out.")
-            cloud, binding = cloud.select(finite), None if binding is None else binding.select(finite)
+        cloud, binding, origins = self.splats.bake(), self.splats.binding(), self._origins()
+        keep = cloud.finite()
+        if not keep.all():
+            self.job.note(f"{int((~keep).sum())} splats with NaN or infinite values were left out.")
+        if self.closed is not None:
+            keep &= ~self.closed.holds(torch.tensor(cloud.means, device=self.device)).cpu().numpy()
+        if self.inputs.start is not None:
+            keep[: len(self.inputs.start.fixed_rows())] = True
+        if not keep.all():
+            cloud, binding = cloud.select(keep), None if binding is None else binding.select(keep)
+            origins = None if origins is None else origins[keep]
+        cloud = self.frame.cloud_to_capture(cloud)
         red, green, blue = self.background.shown.tolist()
         return TrainingResult(
-            cloud=self.frame.cloud_to_capture(cloud),
+            cloud=cloud if self.inputs.start is None else self.inputs.start.restored(cloud),
             steps=self.done,
             finished=finished,
             loss=self.loss,
             background=(red, green, blue),
             near=self.settings.near_plane * self.frame.extent,
             binding=binding,
+            origins=origins,
         )
+
+    def _origins(self) -> np.ndarray | None:
+        """int64 [N]: which of the given splats each is or comes from; None = nothing was given."""
+        start, learned = self.inputs.start, self.splats.parameters.get(ORIGINS)
+        if start is None or learned is None:
+            return None
+        return np.concatenate([start.fixed_rows(), learned.detach().cpu().numpy()])
 
     def _diverged(self, step: int, what: str) -> UserError:
         kept = f"{self.store.folder}" if self.store and self.saved is not None else ""
         return diverged(step, what, kept)
+
+
+def _of_the_first(count: int, info: dict[str, Any]) -> dict[str, Any]:
+    """What the rasterizer says of the first splats, which are those that are learned; the others density control
+    knows nothing of."""
+    means2d: Tensor = info["means2d"]
+    if means2d.shape[-2] == count:
+        return info
+    gradients = {"grad": means2d.grad if means2d.retains_grad else None, "absgrad": getattr(means2d, "absgrad", None)}
+    of_these = {name: None if value is None else value[..., :count, :] for name, value in gradients.items()}
+    return info | {"means2d": SimpleNamespace(**of_these), "radii": info["radii"][..., :count, :]}
 
 
 def _spread(photos: Sequence[Photo], count: int) -> list[Photo]:

@@ -20,7 +20,7 @@ from backend.splats.spherical_harmonics import sh_colors
 from backend.training.start import StartSplats
 
 Parameters = dict[str, Parameter]  # the first dimension of each is the splat, but for the vertices of a mesh
-Optimizers = dict[str, Optimizer]  # one per parameter, same names
+Optimizers = dict[str, Optimizer]  # one per parameter that is learned, same names; whole numbers only go along
 POSITIONS = ("means", "vertices")  # parameters that are places in the scene; their learning rate falls
 
 
@@ -146,8 +146,9 @@ def static_splats(
     values: dict[str, Tensor], rates: dict[str, float], make_optimizer: MakeOptimizer = adam
 ) -> StaticSplats:
     """Splats with these values and fresh optimizers."""
-    parameters = {name: Parameter(value.contiguous()) for name, value in values.items()}
-    return StaticSplats(parameters, {name: make_optimizer(p, rates[name]) for name, p in parameters.items()})
+    parameters = {name: Parameter(value.contiguous(), value.is_floating_point()) for name, value in values.items()}
+    learned = {name: p for name, p in parameters.items() if p.requires_grad}
+    return StaticSplats(parameters, {name: make_optimizer(p, rates[name]) for name, p in learned.items()})
 
 
 def training_state(representation: Representation) -> dict[str, Tensor]:
@@ -155,14 +156,15 @@ def training_state(representation: Representation) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, parameter in representation.parameters.items():
         state[f"parameter.{name}"] = parameter.detach()
-        for key, value in representation.optimizers[name].state.get(parameter, {}).items():
-            state[f"optimizer.{name}.{key}"] = value
+        if name in representation.optimizers:
+            for key, value in representation.optimizers[name].state.get(parameter, {}).items():
+                state[f"optimizer.{name}.{key}"] = value
     return state
 
 
 def restore_optimizers(representation: Representation, state: dict[str, Tensor]) -> None:
     """Gives the optimizers the state that `training_state` took."""
-    for name in representation.parameters:
+    for name in representation.optimizers:
         prefix = f"optimizer.{name}."
         own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         # load_state_dict knows on which device an optimizer wants its step count.

@@ -31,6 +31,7 @@ class Schedule:
 
     settings: TrainingSettings
     steps: int
+    continued: bool = False  # from splats that are learned already: no small photos first, and no fast motion
 
     def first_rates(self) -> dict[str, float]:
         """Learning rate of every parameter at step 0; short runs learn faster."""
@@ -47,15 +48,19 @@ class Schedule:
         }
 
     def means_rate(self, step: int) -> float:
-        """Falls exponentially from the first rate to `means_rate_end` of it."""
-        return self.first_rates()["means"] * self.settings.means_rate_end ** (step / self.steps)
+        """Falls exponentially from the first rate to `means_rate_end` of it; continued, from halfway down."""
+        done = step / self.steps
+        fall = (1 + done) / 2 if self.continued else done
+        return self.first_rates()["means"] * self.settings.means_rate_end**fall
 
     def sh_degree(self, step: int) -> int:
+        if self.continued:
+            return self.settings.sh_degree
         interval = max(1.0, min(self.settings.sh_every_longest, self.settings.sh_every * self.steps))
         return min(self.settings.sh_degree, int(step / interval))
 
     def is_coarse(self, step: int) -> bool:
-        return step < self.settings.coarse_until * self.steps
+        return not self.continued and step < self.settings.coarse_until * self.steps
 
     def refinement(self) -> Refinement:
         settings = self.settings

@@ -69,8 +69,10 @@ def add_copies(
     sources = torch.multinomial(opacities, count, replacement=True, generator=generator)
     _share(parameters, optimizers, opacities, sources, least_opacity)
     for name, old in parameters.items():
-        grown = Parameter(torch.cat([old, old[sources]]))
+        grown = Parameter(torch.cat([old, old[sources]]), old.requires_grad)
         parameters[name] = grown
+        if name not in optimizers:
+            continue
         optimizer = optimizers[name]
         state = optimizer.state.pop(old, {})
         for key, value in state.items():
@@ -95,7 +97,8 @@ def _share(
 
 
 def _forget(parameters: Parameters, optimizers: Optimizers, rows: Tensor) -> None:
-    for name, parameter in parameters.items():
-        for value in optimizers[name].state.get(parameter, {}).values():
+    for name, optimizer in optimizers.items():
+        parameter = parameters[name]
+        for value in optimizer.state.get(parameter, {}).values():
             if value.shape == parameter.shape:  # the moments; not the step count
                 value[rows] = 0
