@@ -59,7 +59,7 @@ class AllowFolder(Message, frozen=True):
 
 
 class Train(Message, frozen=True):
-    """The job's asset appears at once, with the job's name."""
+    """The job's asset appears at once, with the job's name; `start_asset` gets a new version instead."""
 
     name: Name
     capture: FolderCapture | UploadedCapture
@@ -72,6 +72,8 @@ class Train(Message, frozen=True):
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None = None
     masks: Literal["auto", "ignore", "segment", "alpha", "off"] = "auto"
     strict: bool = False  # a missing photo is an error
+    start_asset: Identifier = ""  # whose splats training goes on from, with their edits; "" = it begins with points
+    start_version: Identifier = ""  # "" = the head
     vertices: Array | None = None  # [V, 3] float32, of the mesh at rest in the capture's frame; of `takes_mesh` methods
     faces: Array | None = None  # [F, 3] int32
 

@@ -24,6 +24,7 @@ Examples:
   splatwright train photos/ -o scene.ply --minutes 5            whatever five minutes give
   splatwright train photos/ -o scene.ply --resume               go on after a crash or Ctrl-C
   splatwright train photos/ -o scene.ply --method default --set sh_degree=2
+  splatwright train photos/ -o better.ply --from clean.ply --edited-from scene.ply    go on after edits
   splatwright train photos/ -o fox.safetensors --method gs_mesh --mesh fox.obj   splats that follow the mesh
 
 \b
@@ -48,6 +49,8 @@ Ctrl-C stops after the present step and keeps what there is; a second Ctrl-C end
 @settings_option
 @click.option("--mesh", type=PATH, help="The mesh, at rest, that a method such as gs_mesh hangs the splats on.")
 @click.option("--poses", type=PATH, help="Where the mesh is in each photo.  [default: CAPTURE/mesh_poses.npz]")
+@click.option("--from", "start", type=PATH, help="Go on from these splats instead of points.")
+@click.option("--edited-from", type=PATH, help="What --from was before it was edited: then the edits stay.")
 @click.option("--steps", type=click.IntRange(min=1), help="How many steps to train.")
 @click.option("--max-splats", type=click.IntRange(min=1), help="How many splats the file may hold.")
 @resolution_option
@@ -72,10 +75,15 @@ def train(capture: Path, output: Path, minutes: float | None, threads: int | Non
     """Train splats from the photos in the folder CAPTURE."""
     from backend.jobs.interrupts import stop_on_signals
     from backend.jobs.running import RunningJob
+    from backend.jobs.splat_files import read_given_splats
     from backend.jobs.training import DEFAULT_METHOD, TrainRequest, train_capture
 
     set_threads(threads)
     wishes["method"] = wishes["method"] or DEFAULT_METHOD
+    start, before = wishes.pop("start"), wishes.pop("edited_from")
+    if before is not None and start is None:
+        raise click.UsageError("--edited-from says what the splats of --from were; give both.")
+    wishes["given"] = None if start is None else lambda: read_given_splats(start, before)
     with display(quiet=quiet) as screen:
         job = RunningJob(screen, minutes=minutes)
         with stop_on_signals(job, screen.note, before_exit=screen.let_go):

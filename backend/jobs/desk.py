@@ -126,11 +126,15 @@ class Desk:
 
     def submit(self, wish: Train) -> JobState:
         """Its asset is there at once and can be drawn from the first step on."""
+        if wish.start_asset and self._queue.writing(wish.start_asset):
+            message = f"A job is still at work on '{self._assets.asset(wish.start_asset).name}'."
+            raise UserError("refused", message, "Wait for it, or cancel it.")
         card = self._training.accept(wish)
         try:
             state = self._queue.submit(card)
         except UserError:
-            self._assets.discard(card.asset)
+            if not wish.start_asset:
+                self._assets.discard(card.asset)
             raise
         self._asset_changed(card.asset)
         return state

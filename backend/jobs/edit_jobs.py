@@ -73,6 +73,7 @@ class EditJobs:
             before=inputs.cloud,
             binding=_stored(_carried(binding, inputs, result)),
             asked=msgspec.to_builtins(wish),
+            is_moved=result.moved is not None,
             job=card.id,
             identifier=hashlib.sha256(card.id.encode()).hexdigest()[:16],
         )

@@ -24,7 +24,10 @@ from shared_protocol.messages import Train
 def cameras_of_training(
     workspace: Workspace, version: VersionCard, note: Callable[[str], object]
 ) -> tuple[Camera, ...]:
-    """Those of the capture that the version's asset was trained on; none when it was not, or the capture is gone."""
+    """Those of the capture that the version's asset was trained on; none when it was not, or the capture is gone, or
+    the version is not in its frame any more."""
+    if version.is_moved:
+        return ()
     asset = workspace.catalogue.find(AssetCard, version.asset)
     job = workspace.catalogue.find(JobCard, asset.job) if asset is not None and asset.job else None
     return () if job is None else _cameras(workspace, msgspec.json.decode(job.request, type=Train), note)

@@ -25,6 +25,7 @@ from backend.store.payload import (
     with_extra,
     write_arrays,
 )
+from backend.training.given_splats import GivenSplats
 from shared_protocol.errors import UserError
 
 
@@ -105,3 +106,12 @@ def refuse_unwritable_splat_name(path: Path) -> None:
 def keeps_binding(path: Path) -> bool:
     """Whether what is written under this name holds what the splats are bound to, too."""
     return Path(path).suffix.lower() in (BOUND, BOUND_FOLDER)
+
+
+def read_given_splats(path: Path, edited_from: Path | None) -> GivenSplats:
+    """What a training goes on from, with its numbers in the capture's frame.
+
+    edited_from: the splats as they were trained, when they were edited since. Raises UserError as `read_splat_file`.
+    """
+    before = None if edited_from is None else read_splat_file(edited_from)[0].cloud
+    return GivenSplats(read_splat_file(path)[0].cloud, before=before)

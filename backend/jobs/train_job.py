@@ -29,6 +29,7 @@ from backend.store.captures import CaptureStore
 from backend.store.cards import AssetCard, JobCard, new_id
 from backend.store.figures import FiguresStore, Terms, VersionFigures
 from backend.store.workspace import Workspace
+from backend.training.given_splats import GivenSplats
 from backend.training.inputs import TrainingResult
 from backend.training.settings import TrainingSettings
 from shared_protocol.errors import UserError
@@ -68,7 +69,10 @@ class TrainJobs:
             self._workspace.job_folder(job).mkdir(parents=True, exist_ok=True)
             write_mesh(self._workspace.job_folder(job) / _MESH, mesh)
             wish = msgspec.structs.replace(wish, vertices=None, faces=None)
-        asset = self._assets.create(wish.name, job=job)
+        if wish.start_asset:
+            wish, asset = self._started(wish)
+        else:
+            asset = self._assets.create(wish.name, job=job)
         return JobCard(
             id=job,
             created=time.time(),
@@ -78,6 +82,15 @@ class TrainJobs:
             asset=asset.id,
             request=msgspec.Raw(msgspec.json.encode(wish)),
         )
+
+    def _started(self, wish: Train) -> tuple[Train, AssetCard]:
+        """What is asked, with its version fixed, and the asset. Raises UserError for splats that photos do not fit."""
+        asset = self._assets.asset(wish.start_asset)
+        version = self._assets.version(asset.id, wish.start_version)
+        if version.is_moved:
+            message = f"The axes or the scale of '{asset.name}' were changed, so that its photos do not fit any more."
+            raise UserError("bad_input", message, "Go on from a version before that, and place the object instead.")
+        return msgspec.structs.replace(wish, start_version=version.id), asset
 
     def do(self, card: JobCard, job: SteeredJob) -> Ending:
         self._assets.asset(card.asset)  # nobody wants the splats of an asset that was deleted
@@ -132,11 +145,19 @@ class TrainJobs:
     def _store(self, card: JobCard, settings: TrainingSettings, result: TrainingResult) -> None:
         label = f"{registry.find(card.method).label}, {result.steps:,} steps"
         identifier = _version_of(card, result.steps)
+        extra, start = None, ""
+        if result.origins is not None:
+            wish = msgspec.json.decode(card.request, type=Train)
+            version = self._assets.version(wish.start_asset, wish.start_version)
+            start = version.id
+            extra = {name: column[result.origins] for name, column in self._assets.extra(version).items()}
         self._assets.add(
             card.asset,
             result.cloud,
             label=label,
             job=card.id,
+            parent=start,
+            extra=extra,
             antialiased=settings.antialiased,
             binding=None if result.binding is None else result.binding.to_arrays(),
             identifier=identifier,
@@ -154,6 +175,7 @@ class TrainJobs:
             quality=wish.quality,
             settings=wish.settings,
             mesh=folder / _MESH if has_mesh else None,
+            given=(lambda: self._given(wish)) if wish.start_asset else None,
             steps=wish.steps,
             max_splats=wish.max_splats,
             resolution=wish.resolution,
@@ -163,6 +185,14 @@ class TrainJobs:
             strict=wish.strict,
             resume=resume,
         )
+
+    def _given(self, wish: Train) -> GivenSplats:
+        """The version that was asked for, and what it was before it was edited."""
+        version = self._assets.version(wish.start_asset, wish.start_version)
+        before = None
+        if version.edited_from:
+            before = self._assets.read(self._assets.version(wish.start_asset, version.edited_from))
+        return GivenSplats(self._assets.read(version), before=before)
 
     def _capture_folder(self, wish: Train) -> Path:
         return capture_folder(wish.capture, self._captures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +40,10 @@ from backend.rigging.binding import faces_to_hang_on
 from backend.splats.io.content import SplatContent
 from backend.splats.io.mesh_files import read_mesh
 from backend.splats.triangle_mesh import TriangleMesh
+from backend.training.edited_photos import edited_photos
 from backend.training.failures import out_of_memory_explained
+from backend.training.frame import SceneFrame
+from backend.training.given_splats import GivenSplats
 from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.plan import Quality, TrainingPlan, plan_training
 from backend.training.settings import TrainingSettings, background_color
@@ -63,6 +66,7 @@ class TrainRequest:
     settings: Mapping[str, object] = field(default_factory=dict)  # of the method; text as typed, or values
     mesh: Path | None = None  # that the splats hang on, for methods that take one
     poses: Path | None = None  # of the mesh; None = those in the capture's folder, where there are any
+    given: Callable[[], GivenSplats] | None = None  # reads what training goes on from; None = points
     steps: int | None = None
     max_splats: int | None = None
     resolution: int | None = None  # longer side of a photo in pixels
@@ -86,6 +90,7 @@ class _Scene:
     poses: MeshPoses | None
     train_photos: list[Photo]
     test_photos: list[Photo]
+    given: GivenSplats | None = None
 
 
 def train_capture(request: TrainRequest, job: RunningJob) -> TrainReport:
@@ -117,6 +122,8 @@ def check_training(request: TrainRequest) -> None:
     if not method.takes_mesh and (request.mesh is not None or request.poses is not None):
         able = ", ".join(m.id for m in registry.all_methods() if m.category == "training" and m.takes_mesh)
         raise UserError("bad_input", f"The method '{method.id}' trains without a mesh.", f"Methods on a mesh: {able}.")
+    if method.takes_mesh and request.given is not None:
+        raise UserError("bad_input", f"The method '{method.id}' starts from its mesh.", "Use mcmc or default to go on.")
     choose_device(request.device)
 
 
@@ -137,6 +144,8 @@ def run_training(
     method, settings = _method_and_settings(request)
     device = choose_device(request.device)
     scene = _read(request, device, folder, job, on_capture)
+    if scene.given is not None and scene.given.before is not None:
+        scene = _edited_alike(scene, scene.given, settings, job)
     job.note(_plan_in_words(scene, method.label))
     result = _run(method, settings, scene, request.resume, folder, job)
     # Written before it is measured: whatever happens now, the splats are safe.
@@ -158,6 +167,7 @@ def _read(
     on_capture: Callable[[Capture], object],
 ) -> _Scene:
     mesh = None if request.mesh is None else read_mesh(request.mesh)
+    given = request.given() if request.given is not None else None
     if mesh is not None:
         faces_to_hang_on(mesh)  # raises for what is no surface, before the photos are read
     capture = _load(request, folder, job)
@@ -173,18 +183,21 @@ def _read(
         steps=request.steps,
         max_splats=request.max_splats,
     )
+    if given is not None and request.max_splats is None:
+        plan = msgspec.structs.replace(plan, max_splats=max(plan.max_splats, len(given.cloud)))
     # From here on an old report would describe something else than what is happening.
     if request.report is not None:
         request.report.unlink(missing_ok=True)
     if not request.resume:
         folder.start_anew(job.note)
-    points = capture.points if mesh is not None else _points(capture, masks, folder, job)
+    has_start = mesh is not None or given is not None
+    points = capture.points if has_start else _points(capture, masks, folder, job)
     job.stage(f"Reading {len(capture.views)} photos")
     photos = read_photos(
         (*capture.train_views, *capture.test_views), max_pixels=plan.max_pixels, masks=masks, on_progress=job.part_done
     )
     trained_on = len(capture.train_views)
-    return _Scene(capture, masks, plan, points, mesh, poses, photos[:trained_on], photos[trained_on:])
+    return _Scene(capture, masks, plan, points, mesh, poses, photos[:trained_on], photos[trained_on:], given)
 
 
 def _poses(request: TrainRequest, capture: Capture, mesh: TriangleMesh) -> MeshPoses | None:
@@ -195,6 +208,23 @@ def _poses(request: TrainRequest, capture: Capture, mesh: TriangleMesh) -> MeshP
     poses = read_mesh_poses(path)
     poses.refuse_unfitting(len(mesh.vertices), (view.name for view in capture.views))
     return poses
+
+
+def _edited_alike(scene: _Scene, given: GivenSplats, settings: TrainingSettings, job: RunningJob) -> _Scene:
+    """With photos, the held-out ones too, as they would be had the scene been edited like the splats."""
+    job.stage("Editing the photos like the splats")
+    frame = SceneFrame.around([photo.camera for photo in scene.train_photos], given.cloud.means)
+    photos = edited_photos(
+        (*scene.train_photos, *scene.test_photos),
+        given,
+        device=scene.plan.device,
+        near=settings.near_plane * frame.extent,
+        antialiased=settings.antialiased,
+        background=background_color(settings.background) or BLACK,
+        on_progress=job.part_done,
+    )
+    count = len(scene.train_photos)
+    return replace(scene, train_photos=photos[:count], test_photos=photos[count:])
 
 
 def _run(
@@ -209,7 +239,14 @@ def _run(
     job.stage("Training")
     job.has_result = True
     inputs = TrainingInputs(
-        scene.train_photos, scene.test_photos, scene.points, scene.plan, resume, scene.mesh, scene.poses
+        scene.train_photos,
+        scene.test_photos,
+        scene.points,
+        scene.plan,
+        resume,
+        scene.mesh,
+        scene.poses,
+        scene.given,
     )
     try:
         return method.run(settings, inputs, job)
@@ -296,6 +333,10 @@ def _points(capture: Capture, masks: MaskUse, folder: TrainingFolder, job: Runni
 def _plan_in_words(scene: _Scene, label: str) -> str:
     plan, camera = scene.plan, scene.train_photos[0].camera
     start = f"{len(scene.points.positions):,} points" if scene.points else "random points"
+    if scene.given is not None:
+        start = f"{len(scene.given.cloud):,} splats"
+        if scene.given.learns is not None:
+            start += f", of which {int(scene.given.learns.sum()):,} learn"
     if scene.mesh is not None:
         start = f"a mesh of {len(scene.mesh.faces):,} faces"
         start += f" in {len(scene.poses):,} poses" if scene.poses else ""

@@ -125,6 +125,7 @@ class AssetStore:
         antialiased: bool = False,
         binding: Arrays | None = None,
         extra: Arrays | None = None,
+        parent: str = "",
         identifier: str = "",
     ) -> VersionCard:
         """Stores a whole cloud as the newest version.
@@ -132,6 +133,7 @@ class AssetStore:
         binding: what the splats are bound to, as arrays by name; the mesh's vertices are called mesh_vertices, each
             splat's face is in faces (negative = none), and rigid says which of them are far.
         extra: further numbers of each splat by name, [N] each.
+        parent: the version that it was made from.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
         """
@@ -143,6 +145,7 @@ class AssetStore:
             created=self._now(asset),
             asset=asset,
             kind="whole",
+            parent=parent,
             label=label,
             job=job,
             splats=len(cloud),
@@ -166,6 +169,7 @@ class AssetStore:
         before: SplatCloud | None = None,
         binding: Arrays | None = None,
         asked: dict[str, Any] | None = None,
+        is_moved: bool = False,
         job: str = "",
         identifier: str = "",
     ) -> VersionCard:
@@ -174,6 +178,7 @@ class AssetStore:
         keep, copies, change: as in `SplatDelta.between`.
         before: the parent's splats, where they have been read already.
         asked: what the edit was, to be done again elsewhere.
+        is_moved: all was carried into another frame.
         binding, identifier: as in `add`.
         """
         known = self._catalogue.find(VersionCard, identifier) if identifier else None
@@ -192,6 +197,8 @@ class AssetStore:
             antialiased=parent.antialiased,
             bounds=_bounds(cloud),
             extra=parent.extra,
+            edited_from=parent.edited_from or ("" if asked is None else parent.id),
+            is_moved=is_moved or parent.is_moved,
             asked=asked,
         )
         card = _with_counts(card, binding)

@@ -54,6 +54,8 @@ class VersionCard(Card, frozen=True, tag="version"):
     bound_splats: int | None = None  # how many hang on it; None = unknown
     far_splats: int | None = None  # of these, how many are too far from it to be stretched with it
     extra: tuple[str, ...] = ()  # names of further numbers that each splat has
+    edited_from: str = ""  # the version that it was edited from, over all edits in between; "" = it was not edited
+    is_moved: bool = False  # the frame is not the one that it was made in any more
     asked: dict[str, Any] | None = None  # the edit that made it, by the names of `RunMethod`; None = it was no edit
     bytes: int = 0  # of the payload
     sha256: str = ""  # of the payload

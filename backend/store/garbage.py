@@ -31,7 +31,7 @@ def collect(workspace: Workspace, *, dry_run: bool = False, now: float | None = 
     """Removes what nothing reaches and says what it was, or with `dry_run` only says.
 
     Reached are: the newest version of every asset, what a saved file or an open session names, what the delta of
-    another reached version needs, and whatever is less than an hour old.
+    another reached version needs or a training that goes on from it, and whatever is less than an hour old.
     """
     now = time.time() if now is None else now
     found: list[Garbage] = []
@@ -70,10 +70,11 @@ def _unreachable_versions(workspace: Workspace, now: float) -> list[tuple[AssetC
     reached |= {version.id for version in versions.values() if now - version.created < YOUNG}
     waiting = [identifier for identifier in reached if identifier in versions]
     while waiting:
-        base = versions[waiting.pop()].base
-        if base and base not in reached and base in versions:
-            waiting.append(base)
-        reached.add(base)
+        version = versions[waiting.pop()]
+        for needed in (version.base, version.edited_from):
+            if needed in versions and needed not in reached:
+                waiting.append(needed)
+                reached.add(needed)
     by_id = {asset.id: asset for asset in assets}
     # Where the card of an asset or of a holder is damaged, nobody knows what is still wanted.
     if any(damaged(workspace.folder / "holders", "*.json")):

@@ -44,6 +44,8 @@ class TrainingInputs:
         points = None if self.points is None else self.points.positions
         if points is None and self.mesh is not None:
             points = self.mesh.vertices
+        if points is None and self.start is not None:
+            points = self.start.cloud.means
         return SceneFrame.around([photo.camera for photo in self.train_photos], points)
 
     def pose_of(self, photo: Photo) -> int | None:

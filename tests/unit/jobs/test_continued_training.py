@@ -1,0 +1,94 @@
+"""Edit, then keep training: by the desk and from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.cli.command import run
+from backend.splats.io import read_cloud, write_cloud
+from backend.store.garbage import collect
+from shared_protocol.errors import UserError
+from shared_protocol.messages import RunMethod, Train
+from shared_protocol.things import FolderCapture, JobState, Matrix
+from tests.unit.jobs.test_desk import Room, cloud_of
+from tests.unit.jobs.test_method_jobs import done, version
+
+RIGHT: Matrix = (50.0, 0, 0, 50.0, 0, 50.0, 0, 0, 0, 0, 50.0, 0, 0, 0, 0, 1)  # x from 0 to 100
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    made = Room(tmp_path / "workspace")
+    yield made
+    made.desk.close()
+
+
+@pytest.fixture
+def trained(room: Room, tiny_capture: Path) -> JobState:
+    return room.wait(room.train(tiny_capture, steps=40), "finished")
+
+
+def go_on(room: Room, capture: Path, asset: str, **options) -> JobState:
+    wish = Train(name="more", capture=FolderCapture(path=str(capture)), start_asset=asset, steps=20, **options)
+    return room.desk.submit(wish)
+
+
+def test_a_version_that_was_edited_is_trained_on(room: Room, trained: JobState, tiny_capture: Path) -> None:
+    asset = trained.asset
+    deleted = done(room, "delete", asset, box=RIGHT)
+    coloured = done(room, "color", asset, settings={"saturation": 0.0})
+    assert version(room, asset, coloured.version).parent == deleted.version
+    state = room.wait(go_on(room, tiny_capture, asset), "finished")
+    assert state.asset == asset and len(room.desk.assets()) == 1
+    made = version(room, asset, state.version)
+    assert made.parent == coloured.version and room.desk.assets()[0].head == state.version
+    cloud, before = (cloud_of(room.desk.bake(asset, v)) for v in (state.version, coloured.version))
+    assert (cloud.means[:, 0] < 0.3).all(), "what was deleted did not grow back"
+    grey = np.abs(np.diff(cloud.sh[:, 0], axis=1)).mean()
+    assert grey < 0.15 and np.abs(np.diff(before.sh[:, 0], axis=1)).max() < 1e-4
+    room.desk.hold("session", "blender", (coloured.version,))
+
+
+def test_what_an_edit_came_from_is_kept_for_trainings(room: Room, trained: JobState, tiny_capture: Path) -> None:
+    edited = done(room, "color", trained.asset, settings={"exposure": -1.0})
+    kept = {found.version for found in room.desk.versions(trained.asset)}
+    assert kept == {trained.version, edited.version}
+    collect(room.desk._workspace, now=4e9)
+    assert {found.version for found in room.desk.versions(trained.asset)} == kept
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing(room: Room, trained: JobState, tiny_capture: Path) -> None:
+    asset = trained.asset
+    for wish, said in (
+        ({"asset": "nothing"}, "no asset"),
+        ({"asset": asset, "start_version": "nothing"}, "no version"),
+        ({"asset": asset, "method": "gs_mesh"}, "mesh"),
+    ):
+        with pytest.raises(UserError, match=said):
+            go_on(room, tiny_capture, **wish)
+    done(room, "set_scale", asset, points=((0.0, 0, 0), (0, 0, 1)), settings={"length": 3.0})
+    with pytest.raises(UserError, match="do not fit any more"):
+        go_on(room, tiny_capture, asset)
+    first = go_on(room, tiny_capture, asset, start_version=trained.version)
+    with pytest.raises(UserError, match="still at work"):
+        go_on(room, tiny_capture, asset, start_version=trained.version)
+    with pytest.raises(UserError, match="still at work"):
+        room.desk.run_method(RunMethod(method="opacity", asset=asset))
+    room.desk.cancel(first.job, False)
+    room.desk.cancel(first.job, False)
+    assert len(room.desk.assets()) == 1 and len(room.desk.versions(asset)) == 2
+
+
+def test_from_the_command_line(tiny_capture: Path, tmp_path: Path) -> None:
+    scene, clean, better = (tmp_path / f"{name}.ply" for name in ("scene", "clean", "better"))
+    assert run(["train", str(tiny_capture), "-o", str(scene), "--steps", "30", "--quiet"]) == 0
+    assert run(["edit", "delete", str(scene), "-o", str(clean), "--box", "0 -100 -100 100 100 100", "--quiet"]) == 0
+    command = ["train", str(tiny_capture), "-o", str(better), "--from", str(clean), "--steps", "20", "--quiet"]
+    assert run([*command, "--edited-from", str(scene)]) == 0
+    assert len(read_cloud(clean)) and (read_cloud(better).means[:, 0] < 0.3).all()
+    write_cloud(clean, read_cloud(clean))
+    assert run(["train", str(tiny_capture), "-o", str(better), "--edited-from", str(scene), "--quiet"]) == 2
