@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numba
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix, diags, vstack
 
 from backend.rigging.triangle_frames import TriangleFrames
 from backend.splats.deformation import limited_stretch, polar_parts
@@ -19,6 +18,7 @@ Driver = Literal["smooth", "per_face"]
 # How often the maps around vertices are averaged with their neighbours', which spreads each over about the root of that
 # in edges; a splat takes those that are as wide as it is.
 _ROUNDS = (0, 1, 2, 4)
+_WIDTHS = range(1, len(_ROUNDS))  # indices into them: that of 0 is the vertex alone
 _OF_SLIVERS = 1e-6  # of the area of the mean face: they count where a vertex has no better face
 
 
@@ -51,48 +51,49 @@ class MeshDriver:
         self.usable_faces = np.flatnonzero(usable)
         least = _OF_SLIVERS * areas[usable].mean() if usable.any() else 0.0
         self._first, self._around = around.indptr, around.indices
+        self._vertex_count = len(mesh.vertices)
         self._weights = np.where(usable, np.maximum(areas, least), 0.0)[around.indices]
         self._edges = np.linalg.norm(mesh.corners - np.roll(mesh.corners, 1, axis=1), axis=2).mean(axis=1)  # [F]
         weighted = csr_matrix((self._weights, around.indices, around.indptr), around.shape)
         self._neighbours = _mean_of_neighbours(weighted, touches)
 
-    def rows(self, faces: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    def rows(self, faces: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, csr_matrix]:
         """Which three maps splats on these faces [N] blend by their barycentrics: [N, 3] int32.
 
         widths: [N], their standard deviations along the surface, in world units.
+        The second result makes the wide maps among them, which come last: [W, V], for `maps`.
         """
+        count = self._vertex_count
         if not self._is_smooth:
-            return np.repeat(faces[:, None], 3, axis=1)
+            return np.repeat(faces[:, None], 3, axis=1), csr_matrix((0, count))
         wanted = (widths / np.maximum(self._edges[faces], np.finfo(np.float64).tiny)) ** 2
-        nearest = np.abs(np.log1p(wanted)[:, None] - np.log1p(_ROUNDS)).argmin(axis=1)
-        return (self._frames.joined_faces[faces] + (len(self._first) - 1) * nearest[:, None]).astype(np.int32)
+        nearest = np.abs(np.log1p(wanted)[:, None] - np.log1p(_ROUNDS)).argmin(axis=1)  # [N] into _ROUNDS
+        rows = self._frames.joined_faces[faces] + count * nearest[:, None]
+        wide = np.unique(rows[rows >= count])
+        compact = np.where(rows < count, rows, count + np.searchsorted(wide, rows)).astype(np.int32)
+        return compact, csr_matrix(vstack([self._mean_over(wide[wide // count == n] % count, n) for n in _WIDTHS]))
 
-    def maps(self, vertices: np.ndarray, highest_row: int | None = None) -> Maps:
-        """vertices: [V, 3] float32, of the moved mesh; may hold what is no number.
+    def _mean_over(self, vertices: np.ndarray, width: int) -> csr_matrix:
+        """The mean over the surroundings of some vertices, [len(vertices), V]."""
+        mean = self._neighbours[vertices]
+        for _ in range(_ROUNDS[width] - 1):
+            mean = mean @ self._neighbours
+        return mean
 
-        highest_row: wider maps than those of this row are left out; None = all.
-        """
+    def maps(self, vertices: np.ndarray, wide: csr_matrix | None = None) -> Maps:
+        """vertices: [V, 3] float32, of the moved mesh; may hold what is no number. wide: as `rows` tells."""
         jacobians, collapsed, side = self._frames.maps(vertices)
         turns, stretches = polar_parts(jacobians, side)
         if self._is_smooth:
-            count = len(self._first) - 1
-            widths = len(_ROUNDS) if highest_row is None else highest_row // count + 1
-            turns, _ = polar_parts(self._widened(self._around_vertices(turns, collapsed), widths), side)
-            stretches = self._widened(self._around_vertices(stretches, collapsed), widths)
+            turns, stretches = (self._around_vertices(of_faces, collapsed) for of_faces in (turns, stretches))
+            if wide is not None:
+                turns, stretches = (np.concatenate([of, _spread(wide, of)]) for of in (turns, stretches))
+            turns, _ = polar_parts(turns, side)
         return Maps(turns, limited_stretch(stretches, self._stretch_limit), collapsed, side)
-
-    def _widened(self, of_vertices: np.ndarray, widths: int) -> np.ndarray:
-        """[V, 3, 3] -> [widths V, 3, 3]."""
-        found = [of_vertices]
-        for before, rounds in pairwise(_ROUNDS[:widths]):
-            for _ in range(rounds - before):
-                of_vertices = self._neighbours @ of_vertices.reshape(-1, 9)
-            found.append(of_vertices.reshape(-1, 3, 3))
-        return np.concatenate(found)
 
     def _around_vertices(self, of_faces: np.ndarray, collapsed: np.ndarray) -> np.ndarray:
         """[F, 3, 3] -> [V, 3, 3]: the mean; the identity around a vertex without faces."""
-        of_vertices = np.empty((len(self._first) - 1, 3, 3))
+        of_vertices = np.empty((self._vertex_count, 3, 3))
         _average(of_faces, collapsed, self._first, self._around, self._weights, of_vertices)
         return of_vertices
 
@@ -103,6 +104,11 @@ def _mean_of_neighbours(around: csr_matrix, touches: csr_matrix) -> csr_matrix:
     is_alone = total <= 0
     means = diags(np.divide(1 / 3, total, out=np.zeros_like(total), where=~is_alone)) @ around @ touches
     return csr_matrix(means + diags(is_alone.astype(np.float64)))
+
+
+def _spread(weights: csr_matrix, matrices: np.ndarray) -> np.ndarray:
+    """Weighted means: [W, V], [V, 3, 3] -> [W, 3, 3]."""
+    return np.asarray(weights @ matrices.reshape(-1, 9)).reshape(-1, 3, 3)
 
 
 @parallel_kernel

@@ -52,7 +52,7 @@ class SplatPoser:
         self.faces, self._rest = binding.faces, cloud.means
         safe = np.where(self.faces >= 0, self.faces, 0)
         self._corners = np.ascontiguousarray(binding.mesh.faces[safe])  # [N, 3]
-        self.rows = self._driver.rows(safe, _widths(cloud))  # [N, 3]
+        self.rows, self._wide = self._driver.rows(safe, _widths(cloud))  # [N, 3]
         self.weights = binding.barycentrics
         self._mesh, self._rigid, self._carrier = binding.mesh, binding.rigid, binding.carrier
         self._strength = np.empty(0, np.float32) if binding.strength is None else binding.strength
@@ -72,7 +72,7 @@ class SplatPoser:
         return self._driver.usable_faces
 
     def maps(self, vertices: np.ndarray) -> Maps:
-        return self._driver.maps(vertices, int(self.rows.max(initial=0)))
+        return self._driver.maps(vertices, self._wide)
 
     def pose(self, vertices: np.ndarray, maps: Maps) -> PosedArrays:
         """vertices: [V, 3] float32; where they are no numbers, splats are hidden where they were at rest."""
@@ -126,10 +126,22 @@ def _widths(cloud: SplatCloud) -> np.ndarray:
 
 def _table(maps: Maps) -> np.ndarray:
     """[M, 16] float32: turn, the six numbers of the stretch, and a 0, so that each map fills a line of the cache."""
-    table = np.zeros((len(maps.turns), _COLUMNS), np.float32)
-    table[:, :9] = maps.turns.reshape(-1, 9)
-    table[:, 9:15] = maps.stretches.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]]
+    table = np.empty((len(maps.turns), _COLUMNS), np.float32)
+    _fill_table(maps.turns, maps.stretches, table)
     return table
+
+
+@parallel_kernel
+def _fill_table(turns, stretches, table):  # type: ignore[no-untyped-def]
+    for m in numba.prange(len(table)):  # type: ignore[attr-defined]
+        place = _STRETCH
+        for row in range(3):
+            for column in range(3):
+                table[m, 3 * row + column] = turns[m, row, column]
+                if column >= row:
+                    table[m, place] = stretches[m, row, column]
+                    place += 1
+        table[m, _COLUMNS - 1] = 0
 
 
 @parallel_kernel
@@ -156,7 +168,7 @@ def _pose(  # type: ignore[no-untyped-def]
                 a, b, c = rows[n, 0], rows[n, 1], rows[n, 2]
                 of_a, of_b, of_c = weights[n, 0], weights[n, 1], weights[n, 2]
                 for k in range(_COLUMNS):
-                    blend[k] = of_a * table[a, k] + of_b * table[b, k] + of_c * table[c, k]
+                    blend[k] = table[a, k] if a == b else of_a * table[a, k] + of_b * table[b, k] + of_c * table[c, k]
                 for corner in range(3):
                     weight, vertex = np.float64(weights[n, corner]), corners[n, corner]
                     x += weight * vertices[vertex, 0]

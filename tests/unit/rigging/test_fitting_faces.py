@@ -87,7 +87,7 @@ def test_wide_splats_follow_a_map_of_the_whole_mesh_exactly() -> None:
     matrix = np.array([[1.5, 0.3, 0], [-0.4, 0.8, 0], [0, 0, 1.0]])
     binding = bind_to_mesh(cloud, mesh, keep_thickness=True)
     poser = SplatPoser(cloud, binding)
-    assert len(np.unique(poser.rows // len(mesh.vertices))) == 4  # of all widths
+    assert len(np.unique(poser.rows)) > len(mesh.vertices)  # wide maps, too
     vertices = (mesh.vertices @ matrix.T).astype(np.float32)
     maps = poser.maps(vertices)
     jacobians = poser.jacobians(maps, poser.pose(vertices, maps))
