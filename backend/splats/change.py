@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.splats.cloud import SplatCloud
+from backend.splats.cloud import SH_COEFFICIENTS, SplatCloud
 from backend.splats.moved import moved_cloud
 from backend.splats.sh_basis import C0
 
@@ -47,13 +47,14 @@ class ColorChange:
 
 @dataclass(frozen=True)
 class SplatChange:
-    """What is done to the chosen splats, in this order; None = nothing of the kind."""
+    """What is done to the chosen splats; None = nothing of the kind."""
 
     chosen: np.ndarray | None = None  # bool [N]; None = all
     matrix: np.ndarray | None = None  # [4, 4] float64, an affine map of the cloud's frame, as for `moved_cloud`
     color: ColorChange | None = None
     opacity: tuple[float, float] | None = None  # a factor and what is added, of opacities 0..1
     size: tuple[float, float, float] | None = None  # a factor, and the least and most standard deviation, world units
+    sh_degree: int | None = None  # coefficients above it become 0; there are as many as before
 
     def apply(self, cloud: SplatCloud) -> SplatCloud:
         """Raises UserError for a map that flattens or is not finite."""
@@ -70,7 +71,7 @@ class SplatChange:
     def _touched(self) -> set[str]:
         """The cloud's fields that may change."""
         fields = {"means", "quats", "log_scales", "sh"} if self.matrix is not None else set[str]()
-        fields |= {"sh"} if self.color is not None else set()
+        fields |= {"sh"} if self.color is not None or self.sh_degree is not None else set()
         fields |= {"opacity_logits"} if self.opacity is not None else set()
         return fields | ({"log_scales"} if self.size is not None else set())
 
@@ -79,6 +80,10 @@ class SplatChange:
             cloud = moved_cloud(cloud, self.matrix)
         if self.color is not None:
             cloud = replace(cloud, sh=self.color.apply(cloud.sh))
+        if self.sh_degree is not None:
+            sh = cloud.sh.copy()
+            sh[:, SH_COEFFICIENTS[self.sh_degree] :] = 0
+            cloud = replace(cloud, sh=sh)
         if self.opacity is not None:
             factor, shift = self.opacity
             opacities = 1 / (1 + np.exp(-cloud.opacity_logits.astype(np.float64)))
@@ -101,6 +106,8 @@ class SplatChange:
             arrays["matrix"] = np.array(self.matrix, np.float64)
         if self.color is not None:
             arrays["color"] = np.array([*self.color.matrix.ravel(), self.color.power], np.float64)
+        if self.sh_degree is not None:
+            arrays["sh_degree"] = np.array([self.sh_degree], np.int64)
         for name in ("opacity", "size"):
             if getattr(self, name) is not None:
                 arrays[name] = np.array(getattr(self, name), np.float64)
@@ -116,6 +123,9 @@ class SplatChange:
             raise ValueError("a map must be [4, 4]")
         if color is not None and color.shape != (13,):
             raise ValueError("a change of colours must be 13 numbers")
+        degree = arrays.get("sh_degree")
+        if degree is not None and (degree.shape != (1,) or degree[0] not in range(len(SH_COEFFICIENTS))):
+            raise ValueError("an SH degree must be a number from 0 to 4")
         opacity, size = arrays.get("opacity", np.zeros(2)), arrays.get("size", np.zeros(3))
         if opacity.shape != (2,) or size.shape != (3,):
             raise ValueError("a change of opacity must be two numbers, and one of size three")
@@ -125,4 +135,5 @@ class SplatChange:
             None if color is None else ColorChange(color[:12].reshape(3, 4), float(color[12])),
             (float(opacity[0]), float(opacity[1])) if "opacity" in arrays else None,
             (float(size[0]), float(size[1]), float(size[2])) if "size" in arrays else None,
+            None if degree is None else int(degree[0]),
         )

@@ -11,6 +11,7 @@ import numpy as np
 from backend.editing.inputs import EditingInputs, EditingResult
 from backend.methods.job import Job
 from backend.methods.registry import method
+from backend.splats.change import SplatChange
 from backend.splats.cloud import SH_COEFFICIENTS
 from shared_protocol.schema import setting
 
@@ -29,11 +30,11 @@ class ShDegreeSettings(msgspec.Struct, frozen=True, kw_only=True):
 def run(config: ShDegreeSettings, inputs: EditingInputs, job: Job) -> EditingResult:
     chosen, cloud = inputs.chosen(), inputs.cloud
     job.progress(1, 2)
-    count = SH_COEFFICIENTS[min(config.degree, cloud.sh_degree)]
+    degree = min(config.degree, cloud.sh_degree)
     if chosen.all():
-        sh = np.ascontiguousarray(cloud.sh[:, :count])
+        sh = np.ascontiguousarray(cloud.sh[:, : SH_COEFFICIENTS[degree]])
+        result = EditingResult(replace(cloud, sh=sh), np.ones(len(cloud), bool))
     else:
-        sh = cloud.sh.copy()
-        sh[chosen, count:] = 0
+        result = EditingResult.changed(inputs, SplatChange(chosen, sh_degree=degree))
     job.progress(2, 2)
-    return EditingResult(replace(cloud, sh=sh), np.ones(len(cloud), bool))
+    return result

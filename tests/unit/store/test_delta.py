@@ -101,6 +101,7 @@ def test_a_change_of_everything_is_stored_as_what_was_done(make_cloud: MakeCloud
         SplatChange(chosen, matrix, color, (0.5, 0.1), (0.5, 0.0, np.inf)),
         SplatChange(matrix=matrix),
         SplatChange(chosen, opacity=(1.0, -0.2)),
+        SplatChange(chosen, sh_degree=0),
     ):
         after = change.apply(cloud)
         assert not same(after, cloud)
