@@ -78,6 +78,7 @@ from .requests import (
     WantChunk,
     WatchJob,
 )
+from .selecting import Select, SelectionInfo
 from .things import Failed
 
 Request = (
@@ -108,6 +109,7 @@ Request = (
     | FetchSplats
     | FetchMesh
     | PoseMesh
+    | Select
     | ListViews
     | Render
     | GrantFrames
@@ -135,6 +137,7 @@ Answer = (
     | VersionList
     | CaptureViews
     | FiguresOfViews
+    | SelectionInfo
     | Superseded
     | UploadOpened
     | ChunkTaken

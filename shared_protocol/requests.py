@@ -93,6 +93,8 @@ class RunMethod(Message, frozen=True):
     matrix: Matrix | None = None  # an affine map of the asset's frame
     points: Annotated[tuple[Point, ...], msgspec.Meta(max_length=10_000)] = ()  # that were picked, in the asset's frame
     others: Annotated[tuple[PlacedAsset, ...], msgspec.Meta(max_length=256)] = ()  # to be taken in
+    selection: Identifier = ""  # of the version: the splats that an edit is about; "" = all
+    hidden: Identifier = ""  # of the version: what is hidden stays so in the version that an edit makes
     vertices: Array | None = None  # [V, 3] float32, of a mesh in the asset's frame
     faces: Array | None = None  # [F, 3] int32
     weights: Array | None = None  # [V] float32 0..1: how strongly splats follow each vertex; None = 1

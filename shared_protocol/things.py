@@ -73,6 +73,8 @@ class JobState(Part, frozen=True):
     asset: Identifier = ""  # what it writes, or (READING) only reads; the head follows a training while it runs
     version: Identifier = ""  # that it made; "" = none yet, or it makes none
     apart: Identifier = ""  # an asset of its own that an edit made of a part; "" = none
+    selection: Identifier = ""  # of that version: what is selected after an edit
+    hidden: Identifier = ""  # of that version: what is hidden after an edit
     stage: str = ""
     step: int = 0
     steps: int = 0
@@ -236,6 +238,8 @@ class SceneObject(Part, frozen=True):
     visible: bool = True
     pose: Identifier = ""  # of `PoseMesh`, said before for this asset and version; "" = at rest
     colors: SplatColors = "own"
+    selection: Identifier = ""  # of that version: splats that are tinted as selected; "" = none
+    hidden: Identifier = ""  # of that version: splats that are not drawn; "" = none
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.world_from_object)):

@@ -21,6 +21,7 @@ from backend.jobs.measuring import MeasureJobs
 from backend.jobs.method_jobs import MethodJobs
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
+from backend.jobs.selecting import Selecting
 from backend.jobs.train_job import TrainJobs
 from backend.jobs.work import Work
 from backend.methods import registry
@@ -31,6 +32,7 @@ from backend.store.cards import AssetCard, VersionCard
 from backend.store.garbage import collect
 from backend.store.holders import HolderKind, Holders
 from backend.store.payload import cloud_to_arrays
+from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 from shared_protocol.messages import (
@@ -49,6 +51,8 @@ from shared_protocol.messages import (
     Preview,
     Render,
     RunMethod,
+    Select,
+    SelectionInfo,
     Splats,
     Train,
 )
@@ -82,7 +86,9 @@ class Desk:
         self._captures = CaptureStore(self._workspace)
         self._holders = Holders(self._workspace)
         self._live = LiveAssets()
-        self._pictures = RenderService(self._assets, self._live, self.device)
+        selections = SelectionStore(self._workspace)
+        self._pictures = RenderService(self._assets, selections, self._live, self.device)
+        self._selecting = Selecting(self._assets, selections, self._pictures.cloud)
         self._lane = RenderLane(on_error=self._look_at)
         self._training = TrainJobs(
             self._workspace,
@@ -258,6 +264,10 @@ class Desk:
     def pose(self, wish: PoseMesh) -> None:
         """Where a bound mesh is now, for pictures that name this pose."""
         self._pictures.pose(wish)
+
+    def select(self, wish: Select) -> SelectionInfo:
+        """Splats of a version as a selection, which can be drawn, edited, and selected from."""
+        return self._selecting.select(wish)
 
     def snapshot(self, job: str) -> Future[Preview]:
         """A copy of what the job has learned, taken between two of its steps."""

@@ -24,6 +24,7 @@ from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.cards import JobCard, VersionCard
 from backend.store.payload import read_arrays
+from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.messages import RunMethod
 from shared_protocol.things import LONGEST_NAME, Matrix
@@ -38,11 +39,15 @@ class EditJobs:
         self, workspace: Workspace, assets: AssetStore, device: DeviceKind, on_asset: Callable[[str], object]
     ) -> None:
         self._workspace, self._assets, self._device, self._on_asset = workspace, assets, device, on_asset
+        self._selections = SelectionStore(workspace)
 
     def refuse(self, wish: RunMethod) -> None:
         """Raises UserError now for what would fail later."""
         if wish.box is not None:
             box_of(wish.box)
+        version = self._assets.version(wish.asset, wish.version)
+        for selection in (wish.selection, wish.hidden):
+            self._selections.read(version, selection)
         for other in wish.others:
             self._assets.version(self._assets.asset(other.asset).id, other.version)
 
@@ -77,13 +82,28 @@ class EditJobs:
             job=card.id,
             identifier=hashlib.sha256(card.id.encode()).hexdigest()[:16],
         )
-        return Ending(True, 1, 1, {"splats": float(made.splats)}, made.id, apart)
+        sources = result.sources()
+        hidden = _carried_mask(self._selections.read(version, wish.hidden), sources)
+        selected = result.selected
+        if selected is None:
+            selected = _carried_mask(self._selections.read(version, wish.selection), sources)
+        return Ending(
+            True,
+            1,
+            1,
+            {"splats": float(made.splats)},
+            made.id,
+            apart,
+            selection=self._selections.keep(made, selected & ~hidden),
+            hidden=self._selections.keep(made, hidden),
+        )
 
     def _inputs(self, version: VersionCard, wish: RunMethod, arrays: Path, job: SteeredJob) -> EditingInputs:
         asset = self._assets.asset(version.asset)
         mesh = read_arrays(arrays) if arrays.is_file() else None
         return EditingInputs(
             self._assets.read(version),
+            selected=self._selections.read(version, wish.selection) if wish.selection else None,
             box=None if wish.box is None else box_of(wish.box),
             mesh=None if mesh is None else TriangleMesh(mesh["vertices"], mesh["faces"]),
             matrix=None if wish.matrix is None else matrix_of(wish.matrix),
@@ -152,3 +172,8 @@ def _carried(binding: Binding | None, inputs: EditingInputs, result: EditingResu
     if np.array_equal(means[known], inputs.cloud.means[sources[known]]):
         return carried
     return carried.resting(carried.mesh.vertices, means)
+
+
+def _carried_mask(mask: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """bool [M]: what was marked of the old splats, bool [N], where each new one comes from; -1 = from elsewhere."""
+    return (sources >= 0) & mask[sources]

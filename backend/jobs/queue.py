@@ -251,6 +251,8 @@ class JobQueue:
             "figures": ending.figures,
             "version": ending.version,
             "apart": ending.apart,
+            "selection": ending.selection,
+            "hidden": ending.hidden,
         }
 
     def _mistake(self, card: JobCard, error: Exception) -> Failed:
@@ -332,6 +334,8 @@ class JobQueue:
             asset=card.asset,
             version=card.version,
             apart=card.apart,
+            selection=card.selection,
+            hidden=card.hidden,
             stage=latest.stage,
             step=latest.step,
             steps=latest.steps,

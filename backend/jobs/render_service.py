@@ -17,11 +17,14 @@ from backend.jobs.poses import Pose, Poses
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.quality import BindingQuality
 from backend.splats.cameras import Camera
+from backend.splats.cloud import SplatCloud
+from backend.splats.marked import MarkedRepresentation
 from backend.splats.rendering import Drawing, SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
 from backend.splats.surface_depth import surface_depth_samples
 from backend.store.assets import AssetStore
 from backend.store.cards import VersionCard
+from backend.store.selections import SelectionStore
 from shared_protocol import things
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Picture, PoseMesh, Render
@@ -29,15 +32,17 @@ from shared_protocol.messages import Picture, PoseMesh, Render
 _Kept = CloudRepresentation | BoundRepresentation
 _CACHE_BYTES = 2 * 2**30
 _MOST_OBJECTS = 10_000
+_MOST_MARKED = 4  # objects with selected or hidden splats whose colours are kept
 
 
 class RenderService:
     """`draw` is called on one thread at a time, which the render lane sees to."""
 
-    def __init__(self, assets: AssetStore, live: LiveAssets, device: DeviceKind) -> None:
-        self._assets, self._live, self._device = assets, live, device
+    def __init__(self, assets: AssetStore, selections: SelectionStore, live: LiveAssets, device: DeviceKind) -> None:
+        self._assets, self._selections, self._live, self._device = assets, selections, live, device
         self._cache = _RepresentationCache(_CACHE_BYTES)
         self._poses = Poses()
+        self._marked: OrderedDict[tuple[object, ...], MarkedRepresentation] = OrderedDict()  # that were drawn last
 
     def pose(self, wish: PoseMesh) -> None:
         """Raises UserError when the version is not bound to a mesh of so many vertices."""
@@ -66,6 +71,8 @@ class RenderService:
                 card = self._assets.version(item.asset, item.version)
                 if item.pose:
                     self._pose_of(item.pose, card)
+                for selection in (item.selection, item.hidden):
+                    self._selections.read(card, selection)
 
     def draw(self, request: Render) -> Picture:
         start = time.perf_counter()
@@ -102,6 +109,10 @@ class RenderService:
         depth, spread = (None if values is None else _own(values) for values in (drawing.depth, drawing.spread))
         return Picture(color=color, depth=depth, spread=spread, seconds=time.perf_counter() - start)
 
+    def cloud(self, card: VersionCard) -> SplatCloud:
+        """A version's splats, at rest; they are kept for what is drawn or asked next."""
+        return (self._cache.find(card.asset, card.id) or self._read(card)).bake()
+
     def forget(self, asset: str) -> None:
         """The asset was removed."""
         self._cache.forget(asset)
@@ -115,6 +126,22 @@ class RenderService:
         if live is not None:
             return live.representation
         card = self._assets.version(item.asset, item.version)
+        shown = self._unmarked(item, card)
+        return self._mark(item, card, shown) if item.selection or item.hidden else shown
+
+    def _mark(self, item: things.SceneObject, card: VersionCard, shown: Representation) -> MarkedRepresentation:
+        """The last few are kept, because their colours are worked out once."""
+        key = (id(shown), item.selection, item.hidden)
+        known = self._marked.pop(key, None)
+        if known is None or known.shown is not shown:
+            selected, hidden = (self._selections.read(card, name) for name in (item.selection, item.hidden))
+            known = MarkedRepresentation(shown, selected, hidden, self._device)
+        self._marked[key] = known
+        while len(self._marked) > _MOST_MARKED:
+            self._marked.popitem(last=False)
+        return known
+
+    def _unmarked(self, item: things.SceneObject, card: VersionCard) -> Representation:
         known = self._cache.find(card.asset, card.id) or self._read(card)
         if not isinstance(known, BoundRepresentation):
             return known

@@ -20,6 +20,8 @@ class Ending:
     figures: dict[str, float]
     version: str = ""  # that was made
     apart: str = ""  # an asset of its own that was made of a part
+    selection: str = ""  # of the version: what is selected in it
+    hidden: str = ""  # of the version: what is hidden in it
 
 
 class Work(Protocol):

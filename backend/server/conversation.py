@@ -59,6 +59,7 @@ from shared_protocol.messages import (
     OpenUpload,
     PhotoData,
     Render,
+    Select,
     Splats,
     UploadChunk,
     WantChunk,
@@ -69,7 +70,9 @@ from shared_protocol.things import Message
 
 log = logging.getLogger(__name__)
 
-ThreadRequest = QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats | FetchMesh | FetchPhoto
+ThreadRequest = (
+    QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats | FetchMesh | FetchPhoto | Select
+)
 
 _MOST_UNANSWERED = 256
 _MOST_CHUNKS = 2 * WINDOW  # in work for one client; each is as large as a chunk
@@ -277,6 +280,8 @@ class Conversation:
                 return self._threads.slow, lambda: self._desk.mesh(message.job)
             case FetchPhoto():
                 return self._threads.slow, lambda: self._desk.photo(message)
+            case Select():
+                return self._threads.quick, lambda: self._desk.select(message)
             case OpenDownload():
                 return self._threads.slow, lambda: self._transfers.open_download(session.id, message)
             case ImportFile() | ImportUpload() | ExportFile() | ListViews() | MeasureViews() | ListFigures():

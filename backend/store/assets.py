@@ -28,6 +28,7 @@ from backend.store.payload import (
     with_extra,
     write_arrays,
 )
+from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 
@@ -216,6 +217,7 @@ class AssetStore:
         self._workspace.drop(card)
         self.payload_path(card).unlink(missing_ok=True)
         FiguresStore(self._workspace).forget(card)
+        SelectionStore(self._workspace).forget(card)
 
     def binding(self, card: VersionCard) -> Arrays | None:
         """What the version's splats are bound to, as it was stored; None = to nothing.

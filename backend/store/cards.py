@@ -91,6 +91,8 @@ class JobCard(Card, frozen=True, tag="job"):
     category: str = "training"  # of the method
     version: str = ""  # that it made
     apart: str = ""  # an asset of its own that it made of a part
+    selection: str = ""  # of that version: what is selected in it
+    hidden: str = ""  # of that version: what is hidden in it
     stage: str = ""
     step: int = 0
     steps: int = 0

@@ -15,8 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Lower may not know higher. Rooms that are not written yet stand here already.
 BACKEND_ROOMS = (
-    "__main__", "cli", "server", "jobs", "store", "methods", "editing", "meshing", "training", "rigging", "captures",
-    "splats", "machine",
+    "__main__", "cli", "server", "jobs", "store", "methods", "editing", "selection", "meshing", "training", "rigging",
+    "captures", "splats", "machine",
 )  # fmt: skip
 # Higher numbers may not know lower ones; those of one number stand side by side.
 ADDON_ROOMS = {"ui": 0, "tick": 0, "wheels": 0, "host": 1, "link": 2, "core": 3, "protocol": 4}
@@ -25,7 +25,7 @@ PROTOCOL_MAY_IMPORT = {"shared_protocol", "numpy", "msgspec"}
 # One file each there may import what moves bytes, and what makes them fewer.
 PROTOCOL_OWN = {"shared_protocol/client.py": {"zmq"}, "shared_protocol/packing.py": {"zstandard"}}
 STANDARD = sys.stdlib_module_names | {"compression"}  # which Python has from 3.14 on
-DOMAIN = ("store", "methods", "editing", "meshing", "rigging", "training", "captures", "splats", "machine")
+DOMAIN = ("store", "methods", "editing", "selection", "meshing", "rigging", "training", "captures", "splats", "machine")
 
 # The name of an installed distribution where it is not the name one imports.
 DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "igl": "libigl", "pxr": "usd-core", "zmq": "pyzmq"}

@@ -33,6 +33,8 @@ from shared_protocol.messages import (
     Preview,
     Render,
     RunMethod,
+    Select,
+    SelectionInfo,
     Splats,
     Train,
 )
@@ -261,6 +263,11 @@ class FakeDesk:
     def pose(self, request: PoseMesh) -> None:
         self._asset(request.asset)
         self.posed[request.pose] = request
+
+    def select(self, request: Select) -> SelectionInfo:
+        """Of three splats the first is selected, whatever is asked."""
+        self._asset(request.asset)
+        return SelectionInfo(selection="first", asset=request.asset, version=request.version or "v1", count=1, total=3)
 
     def render(self, request: Render) -> Future[Picture]:
         for thing in request.objects:

@@ -20,6 +20,7 @@ from backend.server.conversation import Conversation, Terms, Threads
 from backend.server.sessions import MOST_SESSIONS, Lane
 from backend.server.workers import attempt
 from shared_protocol import messages as m
+from shared_protocol import selecting
 from shared_protocol.codec import client_codec
 from shared_protocol.manifest import manifest_id
 from shared_protocol.things import (
@@ -60,6 +61,20 @@ SEEDS: tuple[Message, ...] = (
     m.FetchMesh(job="job-1"),
     m.FetchMesh(asset="asset-1", version="v1"),
     m.PoseMesh(pose="arm", asset="asset-1", vertices=_TRIANGLE),
+    m.Select(asset="asset-1", version="v1", by=selecting.Everything()),
+    m.Select(
+        asset="asset-1", by=selecting.InBox(asset_from_box=IDENTITY), base="first", mode="subtract", hidden="first"
+    ),
+    m.Select(
+        asset="asset-1",
+        by=selecting.InOutline(camera=_CAMERA, world_from_object=IDENTITY, points=np.eye(3, 2, dtype=np.float32)),
+    ),
+    m.Select(
+        asset="asset-1",
+        by=selecting.UnderBrush(
+            camera=_CAMERA, world_from_object=IDENTITY, path=np.eye(2, dtype=np.float32), radius_px=2
+        ),
+    ),
     m.MeasureViews(asset="asset-1", capture=FolderCapture(path=OUTSIDE)),
     m.ListFigures(asset="asset-1", first=1),
     m.FetchPhoto(asset="asset-1", view="1.png", longer_side=4),

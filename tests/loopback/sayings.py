@@ -131,7 +131,9 @@ class _Builder:
             case inspect.VarTupleType(item_type=item, min_length=least):
                 return st.lists(self._values(item, name), min_size=least or 0, max_size=max(least or 0, 3))
             case inspect.TupleType(item_types=items):
-                assert len(items) == len(IDENTITY)  # hypothesis would spend its strength on sixteen floats
+                if len(items) != len(IDENTITY):
+                    return st.tuples(*(self._values(item, name) for item in items))
+                # Hypothesis would spend its strength on sixteen floats.
                 return st.permutations(IDENTITY) | st.just(list(IDENTITY))
             case inspect.DictType(key_type=key, value_type=value):
                 return st.dictionaries(self._values(key, ""), self._values(value, ""), max_size=2)

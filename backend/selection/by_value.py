@@ -1,0 +1,78 @@
+"""Splats by where they are, by their colour, and by any of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from backend.splats.cloud import SplatCloud
+
+_SH_OF_COLOR = 0.28209479177387814  # of the constant band: colour = 0.5 + this * coefficient
+
+
+def in_box(means: np.ndarray, asset_from_box: np.ndarray) -> np.ndarray:
+    """bool [N]: centres within what a matrix [4, 4] makes of the cube from -1 to 1."""
+    return (np.abs(_carried_back(means, asset_from_box)) <= 1).all(axis=1)
+
+
+def in_sphere(means: np.ndarray, asset_from_sphere: np.ndarray) -> np.ndarray:
+    """bool [N]: centres within what a matrix [4, 4] makes of the ball of radius 1."""
+    return np.square(_carried_back(means, asset_from_sphere)).sum(axis=1) <= 1
+
+
+def _carried_back(means: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    inverse = np.linalg.inv(matrix)
+    return means @ inverse[:3, :3].T.astype(np.float32) + inverse[:3, 3].astype(np.float32)
+
+
+def base_colors(cloud: SplatCloud) -> np.ndarray:
+    """sRGB of each splat without what depends on the view, [N, 3] float32, at most 0..1."""
+    return (np.float32(0.5) + np.float32(_SH_OF_COLOR) * cloud.sh[:, 0]).clip(0, 1)
+
+
+def of_color(cloud: SplatCloud, rgb: tuple[float, float, float], tolerance: float) -> np.ndarray:
+    """bool [N]: base colours no farther than this from one, as distance of sRGB values."""
+    off = base_colors(cloud) - np.array(rgb, np.float32)
+    return np.einsum("nc,nc->n", off, off) <= np.float32(tolerance * tolerance)
+
+
+def values_of(cloud: SplatCloud, attribute: str) -> np.ndarray:
+    """[N] float32: a number of each splat, by its name in `selecting.Attribute`."""
+    return _VALUES[attribute](cloud)
+
+
+def in_range(cloud: SplatCloud, attribute: str, low: float, high: float) -> np.ndarray:
+    """bool [N], both ends included."""
+    values = values_of(cloud, attribute)
+    return (values >= low) & (values <= high)
+
+
+def _opacity(cloud: SplatCloud) -> np.ndarray:
+    return 1 / (1 + np.exp(-cloud.opacity_logits))
+
+
+def _size(cloud: SplatCloud) -> np.ndarray:
+    return np.exp(cloud.log_scales.max(axis=1))
+
+
+def _elongation(cloud: SplatCloud) -> np.ndarray:
+    ordered = np.sort(cloud.log_scales, axis=1)  # a disc is not long: its two long radii are compared
+    return np.exp(ordered[:, 2] - ordered[:, 1])
+
+
+def _distance(cloud: SplatCloud) -> np.ndarray:
+    return np.linalg.norm(cloud.means - np.median(cloud.means, axis=0), axis=1)
+
+
+def _sh_energy(cloud: SplatCloud) -> np.ndarray:
+    return np.sqrt(np.square(cloud.sh[:, 1:]).sum(axis=(1, 2)))
+
+
+_VALUES: dict[str, Callable[[SplatCloud], np.ndarray]] = {
+    "opacity": _opacity,
+    "size": _size,
+    "elongation": _elongation,
+    "distance": _distance,
+    "sh_energy": _sh_energy,
+}

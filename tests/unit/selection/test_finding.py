@@ -1,0 +1,100 @@
+"""Splats by outline, brush, volume, colour and numbers, against definitions in plain Python."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.selection import by_value, on_screen
+from backend.splats.cameras import Camera
+from backend.splats.cloud import SplatCloud
+
+
+def cloud(count: int = 400, seed: int = 0) -> SplatCloud:
+    random = np.random.default_rng(seed)
+    return SplatCloud(
+        random.normal(size=(count, 3)).astype(np.float32),
+        random.normal(size=(count, 4)).astype(np.float32),
+        random.uniform(-4, -1, (count, 3)).astype(np.float32),
+        random.normal(size=count).astype(np.float32),
+        random.normal(size=(count, 4, 3)).astype(np.float32),
+    )
+
+
+def camera(*, orthographic: bool = False) -> Camera:
+    pose = np.eye(4)
+    pose[2, 3] = 1.0  # some splats are behind it
+    return Camera(pose, 60, 70, 50, 40, 100, 80, orthographic)
+
+
+STANDS = np.array([[1.2, 0.1, 0, 0.2], [0, 0.8, 0.3, -0.1], [0, -0.2, 1, 0.3], [0, 0, 0, 1.0]])
+LASSO = np.array([(10, 10), (90, 20), (30, 40), (85, 75), (15, 60)], np.float32)  # with a bay
+
+
+def places(means: np.ndarray, seen_by: Camera) -> list[tuple[float, float] | None]:
+    found: list[tuple[float, float] | None] = []
+    for mean in means.astype(np.float64):
+        x, y, z, _ = seen_by.camera_from_world @ STANDS @ (*mean, 1)
+        w = 1 if seen_by.orthographic else z
+        found.append((seen_by.fx * x / w + seen_by.cx, seen_by.fy * y / w + seen_by.cy) if z > 0.05 else None)
+    return found
+
+
+def winds_around(place: tuple[float, float], corners: np.ndarray) -> bool:
+    """Whether the corners turn around a place, by their angles."""
+    angles = np.arctan2(corners[:, 1] - place[1], corners[:, 0] - place[0])
+    steps = np.diff(np.append(angles, angles[0]))
+    return abs(((steps + np.pi) % (2 * np.pi) - np.pi).sum()) > np.pi
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_what_is_seen_within_an_outline_is_found_and_nothing_behind_the_camera(orthographic: bool) -> None:
+    splats, seen_by = cloud(), camera(orthographic=orthographic)
+    expected = [place is not None and winds_around(place, LASSO) for place in places(splats.means, seen_by)]
+    view = on_screen.seen(splats.means, seen_by, STANDS, near=0.05, far=1e10)
+    found = on_screen.in_outline(view, LASSO)
+    assert 20 < found.sum() < 380
+    assert found.tolist() == expected
+
+
+def test_a_brush_finds_what_is_near_its_path() -> None:
+    splats, seen_by = cloud(), camera()
+    path = np.array([(20, 20), (60, 40), (60, 70)], np.float32)
+    samples = np.concatenate([np.linspace(a, b, 4000) for a, b in zip(path[:-1], path[1:], strict=True)])
+    expected = [
+        place is not None and np.linalg.norm(samples - place, axis=1).min() <= 9
+        for place in places(splats.means, seen_by)
+    ]
+    view = on_screen.seen(splats.means, seen_by, STANDS, near=0.05, far=1e10)
+    found = on_screen.under_brush(view, path, 9)
+    assert found.sum() > 15 and found.tolist() == expected
+    dab = on_screen.under_brush(view, path[:1], 9)
+    assert dab.sum() < found.sum() and not (dab & ~found).any()
+
+
+def test_volumes_that_stand_askew_hold_what_their_own_axes_say() -> None:
+    splats = cloud()
+    local = splats.means.astype(np.float64) @ np.linalg.inv(STANDS)[:3, :3].T + np.linalg.inv(STANDS)[:3, 3]
+    assert by_value.in_box(splats.means, STANDS).tolist() == (np.abs(local) <= 1).all(axis=1).tolist()
+    assert by_value.in_sphere(splats.means, STANDS).tolist() == (np.linalg.norm(local, axis=1) <= 1).tolist()
+
+
+def test_colours_and_numbers_are_those_that_the_words_say() -> None:
+    splats = cloud()
+    colors = (0.5 + 0.28209479 * splats.sh[:, 0]).clip(0, 1)
+    near = np.linalg.norm(colors - (0.4, 0.6, 0.5), axis=1) <= 0.3
+    assert 0 < near.sum() < len(near)
+    assert by_value.of_color(splats, (0.4, 0.6, 0.5), 0.3).tolist() == near.tolist()
+    opacity = 1 / (1 + np.exp(-splats.opacity_logits.astype(float)))
+    expected = (opacity >= 0.25) & (opacity <= 0.5)
+    assert by_value.in_range(splats, "opacity", 0.25, 0.5).tolist() == expected.tolist()
+    sizes = np.sort(np.exp(splats.log_scales), axis=1)
+    assert by_value.values_of(splats, "size") == pytest.approx(sizes[:, 2])
+    assert by_value.values_of(splats, "elongation") == pytest.approx(sizes[:, 2] / sizes[:, 1], rel=1e-5)
+    assert by_value.values_of(splats, "sh_energy") == pytest.approx(
+        np.linalg.norm(splats.sh[:, 1:].reshape(len(splats), -1), axis=1), rel=1e-5
+    )
+    middle = np.median(splats.means, axis=0)
+    assert by_value.values_of(splats, "distance") == pytest.approx(
+        np.linalg.norm(splats.means - middle, axis=1), rel=1e-5
+    )
