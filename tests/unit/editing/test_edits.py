@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+import trimesh
 from scipy.spatial.transform import Rotation
 
 from backend.editing.box import Box
@@ -16,6 +17,7 @@ from backend.methods.job import QuietJob
 from backend.splats.cloud import SplatCloud
 from backend.splats.deformed_shapes import axes_of_shapes
 from backend.splats.sh_basis import basis_functions
+from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
 from tests.made_splats import box, sphere, with_shine
 
@@ -28,7 +30,7 @@ FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
 
 
 def edited(method: str, selected: np.ndarray | None = HALF, cloud: SplatCloud = CLOUD, **more) -> EditingResult:
-    inputs = {name: more.pop(name) for name in ("box", "matrix", "points", "others", "up") if name in more}
+    inputs = {name: more.pop(name) for name in ("box", "mesh", "matrix", "points", "others", "up") if name in more}
     found = registry.find(method)
     settings = msgspec.convert(more, found.settings_type)
     return found.run(settings, EditingInputs(cloud, selected=selected, **inputs), QuietJob())
@@ -215,6 +217,23 @@ def test_a_sphere_is_what_fits_into_the_box() -> None:
     strict = edited("crop", None, box=Box(matrix), shape="sphere", margin=2.0).keep
     assert 0 < strict.sum() < made.keep.sum() and not (strict & ~made.keep).any()
     assert not (edited("crop", box=Box(matrix), shape="sphere").keep & HALF & ~made.keep).any()
+
+
+def test_a_mesh_encloses_also_where_it_is_open_or_turned_inside_out() -> None:
+    made = trimesh.creation.icosphere(subdivisions=3, radius=0.8)
+    vertices = (made.vertices + np.array([0.6, 0, 0])).astype(np.float32)
+    faces = made.faces.astype(np.int32)
+    within = np.linalg.norm(CLOUD.means - np.array([0.6, 0, 0]), axis=1)
+    clear = np.abs(within - 0.79) > 0.02
+    for some in (faces, faces[:, ::-1].copy(), faces[20:]):
+        keep = edited("crop", None, mesh=TriangleMesh(vertices, some), shape="mesh").keep
+        assert (keep == (within < 0.8))[clear].mean() > (0.97 if len(some) < len(faces) else 0.999)
+    strict = edited("crop", None, mesh=TriangleMesh(vertices, faces), shape="mesh", margin=2.0).keep
+    reach = 2 * np.exp(CLOUD.log_scales.max(axis=1))
+    assert strict.any() and (within[strict] + reach[strict] < 0.8).all()
+    assert strict[within + reach < 0.77].all()
+    with pytest.raises(UserError, match="needs a mesh"):
+        edited("crop", None, shape="mesh")
 
 
 @pytest.mark.parametrize(
