@@ -13,7 +13,7 @@ _SH_OF_COLOR = 0.28209479177387814  # of the constant band: colour = 0.5 + this 
 
 def in_box(means: np.ndarray, asset_from_box: np.ndarray) -> np.ndarray:
     """bool [N]: centres within what a matrix [4, 4] makes of the cube from -1 to 1."""
-    return (np.abs(_carried_back(means, asset_from_box)) <= 1).all(axis=1)
+    return np.all(np.abs(_carried_back(means, asset_from_box)) <= 1, axis=1)
 
 
 def in_sphere(means: np.ndarray, asset_from_sphere: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from tests.unit.jobs.test_method_jobs import UPPER_HALF, done, version
 CLOUD = sphere(1.0, 1500)
 UPPER = CLOUD.means[:, 2] >= 0
 RIGHT_HALF: Matrix = (1.0, 0, 0, 1.0, 0, 2.0, 0, 0, 0, 0, 2.0, 0, 0, 0, 0, 1.0)  # x from 0 to 2
+FLAT: Matrix = (0.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1)
 RIGHT = CLOUD.means[:, 0] >= 0
 ABOVE = ViewCamera(  # looks along -z, with y up in the picture
     camera_from_world=(1.0, 0, 0, 0, 0, -1.0, 0, 0, 0, 0, -1.0, 4.0, 0, 0, 0, 1.0),
@@ -51,8 +52,8 @@ def select(
 
 def selected(room: Room, asset: AssetInfo, name: str, at: str = "") -> np.ndarray:
     """bool [N], by what deleting all others leaves."""
-    card = room.desk._assets.version(asset.asset, at)  # noqa: SLF001
-    return room.desk._selecting._selections.read(card, name)  # noqa: SLF001
+    card = room.desk._assets.version(asset.asset, at)
+    return room.desk._selecting._selections.read(card, name)
 
 
 def test_selections_are_combined_and_the_same_splats_are_the_same_selection(room: Room, asset: AssetInfo) -> None:
@@ -77,8 +78,8 @@ def test_selections_are_combined_and_the_same_splats_are_the_same_selection(room
 def test_selected_splats_are_tinted_in_pictures_and_hidden_ones_are_gone(room: Room, asset: AssetInfo) -> None:
     right = select(room, asset, InBox(asset_from_box=RIGHT_HALF)).selection
 
-    def picture(**more: str) -> np.ndarray:
-        thing = SceneObject(asset=asset.asset, version=asset.head, **more)
+    def picture(selection: str = "", hidden: str = "") -> np.ndarray:
+        thing = SceneObject(asset=asset.asset, version=asset.head, selection=selection, hidden=hidden)
         return room.desk.render(Render(objects=(thing,), camera=ABOVE)).result(60).color.astype(int)
 
     plain, tinted, without = picture(), picture(selection=right), picture(hidden=right)
@@ -137,7 +138,7 @@ def test_what_is_not_there_or_not_right_is_refused(room: Room, asset: AssetInfo,
         with pytest.raises(UserError, match=r"selection"):
             room.desk.render(Render(objects=(SceneObject(asset=asset.asset, selection=name),), camera=ABOVE))
     with pytest.raises(UserError, match=r"flat"):
-        select(room, asset, InBox(asset_from_box=(0.0,) * 16))
+        select(room, asset, InBox(asset_from_box=FLAT))
     other = done(room, "delete", asset.asset, selection=upper).version
     with pytest.raises(UserError, match=r"not one of this version"):
         room.desk.select(Select(asset=asset.asset, version=other, by=Stored(selection=upper)))

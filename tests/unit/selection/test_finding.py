@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def test_what_is_seen_within_an_outline_is_found_and_nothing_behind_the_camera(o
 def test_a_brush_finds_what_is_near_its_path() -> None:
     splats, seen_by = cloud(), camera()
     path = np.array([(20, 20), (60, 40), (60, 70)], np.float32)
-    samples = np.concatenate([np.linspace(a, b, 4000) for a, b in zip(path[:-1], path[1:], strict=True)])
+    samples = np.concatenate([np.linspace(a, b, 4000) for a, b in itertools.pairwise(path)])
     expected = [
         place is not None and np.linalg.norm(samples - place, axis=1).min() <= 9
         for place in places(splats.means, seen_by)
