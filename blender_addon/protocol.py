@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         packing,
         remote,
         schema,
+        selecting,
         things,
         transfer,
     )
@@ -46,6 +47,7 @@ __all__ = [
     "packing",
     "remote",
     "schema",
+    "selecting",
     "things",
     "transfer",
 ]

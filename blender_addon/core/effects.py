@@ -20,12 +20,19 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class ShowVersion(msgspec.Struct, frozen=True):
-    """A job is over: objects of its asset show this version from now on, set once, with one undo push."""
+    """A job is over: objects of its asset show this version from now on, set once, with one undo push.
+
+    selection, hidden: the splats that are selected and hidden in it; "" = none.
+    apart: the asset that the job made of a part, which gets an object beside; "" = there is none.
+    """
 
     asset: str
     version: str
     job: str
     label: str  # of the undo step
+    selection: str = ""
+    hidden: str = ""
+    apart: str = ""
 
 
 class AssetGone(msgspec.Struct, frozen=True):

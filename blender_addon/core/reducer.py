@@ -150,7 +150,12 @@ def _job_ended(session: Session, state: things.JobState) -> Outcome:
         info = _replace(info, job="")
         session = _replace(session, assets={**session.assets, info.asset: info})
     if info is not None and state.version:
-        effects.append(ShowVersion(info.asset, state.version, state.job, f"Splatwright: {state.name}"))
+        label = f"Splatwright: {state.name}"
+        effects.append(
+            ShowVersion(
+                info.asset, state.version, state.job, label, state.selection, state.hidden, apart=state.apart
+            )
+        )
     return session, (*effects, Redraw())
 
 

@@ -150,10 +150,10 @@ def _carry_out(effect: effects.Effect) -> None:
             redraw()
         case effects.Ask(message):
             _ask(message)
-        case effects.ShowVersion(asset, version, _, label):
+        case effects.ShowVersion(asset, version, job, label, selection, hidden, apart):
             from . import objects
 
-            objects.show_version(asset, version, label)
+            objects.show_version(asset, version, label, selection=selection, hidden=hidden, apart=apart, job=job)
         case effects.AssetGone():
             redraw()
         case effects.Tell(level, text):

@@ -19,6 +19,7 @@ _UNKNOWN_UP = (0.0, 0.0, 0.0)
 _FLAT = 1e-9  # a smallest scale of so little of the largest: nothing can be drawn
 
 _ups: dict[str, things.Direction] = {}  # of assets that objects were made for in this session
+_together: dict[str, Callable[[], None]] = {}  # by job: what else changes when what it made is shown
 
 
 def is_splats(object: bpy.types.Object) -> bool:
@@ -35,9 +36,10 @@ def objects_of(asset: str) -> list[bpy.types.Object]:
 
 
 def shown_version(object: bpy.types.Object) -> str:
-    """The version that the object shows; "" = the asset's head, which follows the job that is writing it."""
+    """The version that the object shows; "" = the asset's head, which follows the training that is writing it."""
     properties = object.splatwright  # type: ignore[attr-defined]
-    return "" if current.session().job_of_asset(properties.asset) is not None else properties.version
+    job = current.session().job_of_asset(properties.asset)
+    return "" if job is not None and job.state.category == "training" else properties.version
 
 
 def is_missing(object: bpy.types.Object) -> bool:
@@ -99,13 +101,46 @@ def _stand_up(asset: things.AssetInfo) -> None:
             item.matrix_world = _upright(asset)
 
 
-def show_version(asset: str, version: str, label: str) -> None:
-    """All objects of the asset show this version from now on, with one undo step for all of them."""
-    changed = [item for item in objects_of(asset) if item.splatwright.version != version]  # type: ignore[attr-defined]
-    for item in changed:
-        item.splatwright.version = version  # type: ignore[attr-defined]
+def show_version(
+    asset: str, version: str, label: str, *, selection: str = "", hidden: str = "", apart: str = "", job: str = ""
+) -> None:
+    """All objects of the asset show this version from now on, with one undo step for all that changes with it.
+
+    selection, hidden: of its splats, "" = none. apart: an asset that gets an object beside each of these. job: that
+    made the version; what `together_with` has of it is done in the same step.
+    """
+    more, changed = _together.pop(job, None), False
+    for item in objects_of(asset):
+        own: Any = item.splatwright  # type: ignore[attr-defined]
+        if own.version != version:
+            own.version, own.selection, own.hidden = version, selection, hidden
+            changed = True
+            if apart in current.session().assets:
+                _create_beside(item, current.session().assets[apart])
     if changed:
+        if more is not None:
+            more()
         push_undo(label)
+
+
+def together_with(job: str, change: Callable[[], None]) -> None:
+    """The change is made when the version is shown that the job makes, in the same undo step."""
+    _together[job] = change
+
+
+def _create_beside(splats: bpy.types.Object, part: things.AssetInfo) -> bpy.types.Object:
+    """What was a part of the object's splats stays where it is, and follows the same mesh; it is selected with it."""
+    made = splats.copy()
+    made.name, made.data = part.name, stand_in_mesh.make(part.name, part.bounds, _points_of(part))
+    own: Any = made.splatwright  # type: ignore[attr-defined]
+    own.asset, own.version, own.name, own.frame = part.asset, part.head, part.name, part.frame
+    own.selection = own.hidden = own.file = ""
+    own.packed = None
+    _ups[part.asset] = part.up
+    for collection in splats.users_collection:
+        collection.objects.link(made)
+    samples.want(part)
+    return made
 
 
 def replace(asset: str, version: str, found: things.AssetInfo) -> None:
@@ -114,7 +149,7 @@ def replace(asset: str, version: str, found: things.AssetInfo) -> None:
         properties = item.splatwright  # type: ignore[attr-defined]
         if properties.version == version:
             properties.asset, properties.version, properties.name = found.asset, found.head, found.name
-            properties.frame = found.frame
+            properties.frame, properties.selection, properties.hidden = found.frame, "", ""
     update_bounds(found)
     samples.want(found)
     push_undo(f"Locate {found.name}")
@@ -169,10 +204,17 @@ def scene_objects(
             world_from_object=as_matrix(matrix),
             pose=pose_of(original),
             colors="own" if for_render else _colors_of(original),
+            selection="" if for_render else _of_version(original, original.splatwright.selection),  # type: ignore[attr-defined]
+            hidden=_of_version(original, original.splatwright.hidden),  # type: ignore[attr-defined]
         )
         for original, matrix in shown_splats(depsgraph, for_render=for_render, space=space)
         if original.splatwright.asset in known  # type: ignore[attr-defined]
     )
+
+
+def _of_version(object: Any, selection: str) -> str:
+    """What is selected or hidden is so in the version that is set, and not while a training is followed."""
+    return selection if shown_version(object) == object.splatwright.version else ""
 
 
 def _colors_of(object: Any) -> things.SplatColors:
@@ -263,3 +305,4 @@ def unregister() -> None:
     samples.unlisten(update_bounds)
     current.unlisten(_heard)
     _ups.clear()
+    _together.clear()

@@ -16,7 +16,7 @@ import msgspec
 
 from ..core import events, settings_enum
 from ..protocol import messages, things
-from . import capture_properties, current, render_properties, settings_properties
+from . import capture_properties, current, render_properties, selection_properties, settings_properties
 
 RECOMMENDED = "mcmc"  # the method for trainings until the user picks another
 CATALOG_FILE = Path(__file__).resolve().parents[1] / "catalog.json"
@@ -140,6 +140,12 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
 
     asset: bpy.props.StringProperty(name="Asset", description="The asset of the backend that this object shows")
     version: bpy.props.StringProperty(name="Version", description="The version of the asset that this object shows")
+    selection: bpy.props.StringProperty(
+        name="Selection", description="Which splats of that version are selected; empty: none"
+    )
+    hidden: bpy.props.StringProperty(
+        name="Hidden", description="Which splats of that version are neither drawn nor rendered; empty: none"
+    )
     name: bpy.props.StringProperty(name="Name", description="What the asset was called when the file was saved")
     file: bpy.props.StringProperty(
         name="File",
@@ -202,6 +208,7 @@ def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any])
         "methods": prop.PointerProperty(type=methods_group),
         "capture": prop.PointerProperty(type=capture_properties.CaptureProperties),
         "render": prop.PointerProperty(type=render_properties.RenderProperties),
+        "select": prop.PointerProperty(type=selection_properties.SelectionProperties),
         "capture_kind": prop.EnumProperty(
             name="Capture",
             description="What the splats are trained from",

@@ -31,7 +31,7 @@ def asset_from_box(splats: bpy.types.Object, box: bpy.types.Object, depsgraph: b
         lowest, highest = corners.min(0), corners.max(0)
     box_from_cube = np.diag([*(highest - lowest) / 2, 1.0])
     box_from_cube[:3, 3] = (highest + lowest) / 2
-    matrix = _asset_from_world(splats, depsgraph) @ np.array(evaluated.matrix_world, np.float64) @ box_from_cube
+    matrix = asset_from_world(splats, depsgraph) @ np.array(evaluated.matrix_world, np.float64) @ box_from_cube
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < _FLAT**3:
         message = f"'{box.name}' is flat, so there is nothing inside it."
         raise errors.UserError("bad_input", message, "Choose an object with a volume, such as a cube.")
@@ -79,7 +79,7 @@ def _read(
     with _armatures_at_rest(mesh) if at_rest else contextlib.nullcontext():
         depsgraph = bpy.context.evaluated_depsgraph_get()
         found = meshes.evaluated_mesh(mesh, depsgraph, world=True)
-        matrix = _asset_from_world(splats, depsgraph)
+        matrix = asset_from_world(splats, depsgraph)
         weights = [meshes.vertex_weights(mesh, depsgraph, name) if name else None for name in groups]
     if not len(found.faces):
         raise errors.UserError("bad_input", f"'{mesh.name}' has no faces.", "Choose a mesh with a surface.")
@@ -87,7 +87,8 @@ def _read(
     return meshes.Mesh(np.ascontiguousarray(vertices, np.float32), found.faces), weights
 
 
-def _asset_from_world(splats: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:
+def asset_from_world(splats: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:
+    """Carries the scene's world into the frame of the asset, [4, 4]. Raises UserError for one scaled to nothing."""
     matrix = np.array(splats.evaluated_get(depsgraph).matrix_world, np.float64)
     try:
         return np.linalg.inv(matrix)

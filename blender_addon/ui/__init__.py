@@ -17,16 +17,20 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_binding,
         operators_bound_mesh,
         operators_capture,
+        operators_edit,
         operators_export,
+        operators_gestures,
         operators_import,
         operators_methods,
         operators_objects,
         operators_packing,
         operators_render,
+        operators_select,
         operators_train,
         operators_views,
         panels,
         settings_panel,
+        tools,
         uploads,
     )
 
@@ -49,8 +53,12 @@ def _rooms() -> tuple[ModuleType, ...]:
         operators_attributes,
         operators_render,
         operators_views,
+        operators_select,
+        operators_gestures,
+        operators_edit,
         settings_panel,
         panels,
+        tools,
     )
 
 

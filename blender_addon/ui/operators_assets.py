@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from ..core import wording
-from ..host import current, objects, versions
+from ..core.selecting import Shown
+from ..host import current, objects, selections, versions
 from .chosen_splats import active_splats
 
 
@@ -33,7 +34,9 @@ class SPLATWRIGHT_OT_show_version(bpy.types.Operator):
         if splats is None or not objects.is_splats(splats):
             self.report({"ERROR"}, "Select a splat object first.")
             return {"CANCELLED"}
-        splats.splatwright.version = self.version
+        now = selections.shown(splats)
+        if now.version != self.version:  # what is selected and hidden is of the version
+            selections.show(splats, Shown(now.asset, self.version), "")
         current.redraw()
         return {"FINISHED"}
 

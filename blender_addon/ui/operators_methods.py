@@ -14,6 +14,8 @@ from . import asking
 from .chosen_splats import active_splats, chosen_splats, object_called
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..protocol import remote
 
 CATEGORIES = ("editing", "meshing", "rigging")
@@ -162,13 +164,16 @@ def begin(
     inputs: dict[str, Any],
     leader: Leader | None = None,
     settings: dict[str, Any] | None = None,
+    together: Callable[[], None] | None = None,
 ) -> str:
     """Runs a method on the version that an object shows; without a window it waits, and says how that ended.
 
     inputs: what the method takes from the scene, as `RunMethod` has it. leader: what the splats will follow.
-    settings: over those of the scene. Raises UserError.
+    settings: over those of the scene. together: what else is done in the same undo step. Raises UserError.
     """
     chosen = settings_properties.values(properties.settings_of(scene, method), method)
+    if method.category == "editing":
+        inputs = {"selection": splats.splatwright.selection, "hidden": splats.splatwright.hidden} | inputs
     request = messages.RunMethod(
         method=method.id,
         asset=splats.splatwright.asset,
@@ -181,6 +186,8 @@ def begin(
 
     def started(state: things.JobState) -> None:
         begun.append(state.job)
+        if together is not None:
+            objects.together_with(state.job, together)
         _started(state, name, leader)
 
     asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)

@@ -13,6 +13,7 @@ from .chosen_splats import active_splats
 from .method_panels import MethodsPanel, draw_choices
 from .panel_render import SPLATWRIGHT_PT_render
 from .panel_rig import SPLATWRIGHT_PT_rig
+from .panel_select import SPLATWRIGHT_PT_select
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
 
@@ -111,6 +112,7 @@ class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):
 
 CLASSES = (
     SPLATWRIGHT_PT_splats,
+    SPLATWRIGHT_PT_select,
     SPLATWRIGHT_PT_edit,
     SPLATWRIGHT_PT_mesh,
     SPLATWRIGHT_PT_rig,

@@ -118,6 +118,13 @@ def test_a_job_from_start_to_end_shows_its_version_once(history: History) -> Non
     assert len(history.shown()) == 1
 
 
+def test_what_is_selected_hidden_and_apart_after_an_edit_is_shown_with_its_version(history: History) -> None:
+    edit = {"category": "editing", "version": "v2", "selection": "s", "hidden": "h", "apart": "part"}
+    history(messages.JobChanged(job=job()), messages.JobChanged(job=job("finished", **edit)))
+    (shown,) = history.shown()
+    assert (shown.version, shown.selection, shown.hidden, shown.apart) == ("v2", "s", "h", "part")
+
+
 @pytest.mark.parametrize("status", ["cancelled", "failed"])
 def test_a_job_that_made_no_version_moves_nothing(history: History, status: things.JobStatus) -> None:
     failure = things.Failed(kind="diverged", message="It diverged.") if status == "failed" else None

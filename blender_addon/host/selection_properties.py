@@ -1,0 +1,73 @@
+"""What the user chooses about selecting splats: `Scene.splatwright.select`."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..core import gestures, settings_enum
+
+ATTRIBUTES = (
+    ("opacity", "Opacity", "How much a splat hides what is behind it, 0 to 1"),
+    ("size", "Size", "The longest of the three radii of a splat, in units of the splats' own frame"),
+    ("elongation", "Elongation", "The longest radius in shortest ones: 1 is a ball, a needle has a high one"),
+    ("distance", "Distance", "From the middle of all splats, in units of the splats' own frame"),
+    ("sh_energy", "View Dependence", "How much a splat's color changes with the direction it is seen from"),
+)
+
+
+class SelectionProperties(bpy.types.PropertyGroup):
+    surface_only: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Surface Only",
+        description="Only splats that are seen, not what lies behind them",
+        options=set(),
+    )
+    brush_radius: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Radius",
+        description="Of the brush, in pixels; the keys [ and ] change it",
+        default=30,
+        min=gestures.SMALLEST_RADIUS,
+        max=gestures.LARGEST_RADIUS,
+        soft_max=200,
+        subtype="PIXEL",
+        options=set(),
+    )
+    color: bpy.props.FloatVectorProperty(  # type: ignore[valid-type]
+        name="Color",
+        description="Splats of about this color are selected",
+        subtype="COLOR_GAMMA",
+        size=3,
+        default=(0.5, 0.5, 0.5),
+        min=0,
+        max=1,
+        options=set(),
+    )
+    tolerance: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Tolerance",
+        description="How far a splat's color may be from the one that is looked for, 0 to 1",
+        default=0.1,
+        min=0,
+        max=1,
+        subtype="FACTOR",
+        options=set(),
+    )
+    attribute: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Attribute",
+        description="What splats are selected by",
+        items=[(*item, "NONE", settings_enum.enum_number(item[0])) for item in ATTRIBUTES],
+        default="opacity",
+        options=set(),
+    )
+    low: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="From", description="The lowest value that is selected", default=0, options=set()
+    )
+    high: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="To", description="The highest value that is selected", default=0.1, options=set()
+    )
+
+
+def register() -> None:
+    bpy.utils.register_class(SelectionProperties)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(SelectionProperties)

@@ -1,0 +1,287 @@
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
+"""Selects splats by what is drawn over a view: with the mouse, or from a script with the places of the line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..core import gestures
+from ..core.camera import as_matrix
+from ..core.gestures import Gesture, Shape
+from ..core.selecting import selected_of
+from ..host import cameras, gesture_drawing, selections
+from ..protocol import errors, selecting, things
+from .chosen_splats import object_called
+from .operators_select import SelectOperator
+
+_NAVIGATION = frozenset(
+    {
+        *("MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "WHEELINMOUSE", "WHEELOUTMOUSE"),
+        *("TRACKPADPAN", "TRACKPADZOOM", "MOUSEROTATE", "NDOF_MOTION"),
+        *(f"NUMPAD_{number}" for number in range(10)),
+        "NUMPAD_PERIOD",
+    }
+)
+_LARGER = ("RIGHT_BRACKET", "NUMPAD_PLUS")
+_SMALLER = ("LEFT_BRACKET", "NUMPAD_MINUS")
+_HELP: dict[Shape, str] = {
+    "box": "Drag a box   |   Shift: extend, Ctrl: subtract, both: intersect   |   Esc, right click: cancel",
+    "lasso": "Draw around splats   |   Shift: extend, Ctrl: subtract, both: intersect   |   Esc: cancel",
+    "polygon": (
+        "Click the corners   |   Enter, double click, first corner: select   |   Backspace: one back   |   "
+        "Esc, right click: cancel"
+    ),
+    "brush": "Paint over splats   |   Ctrl: subtract   |   [ and ]: size   |   Enter, Esc, right click: end",
+}
+
+
+class DrawnOperator(SelectOperator):
+    """What selects by a line over a view. A script gives the line; an artist draws it."""
+
+    path: bpy.props.CollectionProperty(  # type: ignore[valid-type]
+        name="Path",
+        description="Places in pixels of the view, from its lower left corner",
+        type=bpy.types.OperatorMousePath,
+        options={"SKIP_SAVE"},
+    )
+    surface_only: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Surface Only", description="Only splats that are seen, not what lies behind them"
+    )
+    camera: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Camera",
+        description="The places are pixels of the picture that F12 makes of this camera; empty: of the 3D view",
+        options={"SKIP_SAVE"},
+    )
+    from_tool: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def shape_drawn(self) -> Shape:
+        raise NotImplementedError
+
+    # ---- drawn with the mouse
+
+    def invoke(self, context: Any, event: Any) -> set[Any]:
+        if not isinstance(context.region_data, bpy.types.RegionView3D):
+            self.report({"ERROR"}, "This can only be drawn over a 3D view.")
+            return {"CANCELLED"}
+        chosen = context.scene.splatwright.select
+        if self.from_tool or not self.properties.is_property_set("surface_only"):
+            self.surface_only = chosen.surface_only
+        shape = self.shape_drawn()
+        self._button = event.type if event.type in ("LEFTMOUSE", "RIGHTMOUSE") else "LEFTMOUSE"
+        self._gesture = Gesture(shape, cursor=_place(event), radius=float(chosen.brush_radius))
+        self._begun_by_key = event.type != self._button
+        if not self._begun_by_key:
+            start = _place(event)
+            if event.value == "CLICK_DRAG":
+                region = context.region
+                start = event.mouse_prev_press_x - region.x, event.mouse_prev_press_y - region.y
+            self._gesture = self._gesture.pressed(start).moved(_place(event))
+        self._area, self._region = context.area, context.region
+        context.window_manager.modal_handler_add(self)
+        context.window.cursor_modal_set("CROSSHAIR")
+        context.workspace.status_text_set(_HELP[shape])
+        self._tell_count(context)
+        gesture_drawing.show(self._region, self._gesture)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: Any, event: Any) -> set[Any]:
+        if self._ends(event):
+            return self._end(context, {"CANCELLED"})
+        before = self._gesture
+        if not self._draw(context, event):
+            may_pass = event.type in _NAVIGATION and not before.is_down and not before.points
+            return {"PASS_THROUGH" if may_pass else "RUNNING_MODAL"}
+        if self._gesture.is_done:
+            finished = self._finish(context)
+            if not self._begun_by_key or self._gesture.shape != "brush":
+                return self._end(context, finished)
+            # A brush that was taken up by a key stays in the hand.
+            self._gesture = Gesture("brush", cursor=self._gesture.cursor, radius=self._gesture.radius)
+        self._tell_count(context)
+        gesture_drawing.show(self._region, self._gesture)
+        return {"RUNNING_MODAL"}
+
+    def cancel(self, context: Any) -> None:
+        """Blender ends it, as when a file is opened."""
+        gesture_drawing.hide()
+
+    def _ends(self, event: Any) -> bool:
+        if event.value != "PRESS":
+            return False
+        is_other_button = event.type == "RIGHTMOUSE" and self._button != "RIGHTMOUSE"
+        puts_brush_down = event.type in ("RET", "NUMPAD_ENTER") and self._gesture.shape == "brush"
+        return event.type == "ESC" or is_other_button or puts_brush_down
+
+    def _draw(self, context: Any, event: Any) -> bool:
+        """Whether the event was for what is drawn."""
+        gesture, place = self._gesture, _place(event)
+        if event.type in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE"):
+            self._gesture = gesture.moved(place)
+        elif event.type == self._button and event.value == "DOUBLE_CLICK" and gesture.shape == "polygon":
+            self._gesture = gesture.closed()
+        elif event.type == self._button and event.value in ("PRESS", "CLICK_DRAG", "DOUBLE_CLICK"):
+            if self._begun_by_key and not gesture.points:
+                self.mode = _mode_of(event, gesture.shape)
+            self._gesture = gesture.pressed(place)
+        elif event.type == self._button and event.value == "RELEASE":
+            self._gesture = gesture.released(place)
+        elif event.value != "PRESS":
+            return False
+        elif event.type in ("RET", "NUMPAD_ENTER"):
+            self._gesture = gesture.closed()
+        elif event.type == "BACK_SPACE":
+            self._gesture = gesture.without_last()
+        elif gesture.shape == "brush" and event.type in _LARGER + _SMALLER:
+            self._gesture = gesture.resized(larger=event.type in _LARGER)
+            context.scene.splatwright.select.brush_radius = int(self._gesture.radius)
+        else:
+            return False
+        return True
+
+    def _finish(self, context: Any) -> set[Any]:
+        """What was drawn is what a script would have given."""
+        gesture = self._gesture
+        if gesture.is_empty:
+            return {"CANCELLED"}
+        self.path.clear()
+        for place in gesture.outline:
+            self.path.add().loc = place
+        self.take_over(gesture)
+        return self.execute(context)
+
+    def take_over(self, gesture: Gesture) -> None:
+        """What the shape has besides its path."""
+
+    def _end(self, context: Any, result: set[Any]) -> set[Any]:
+        gesture_drawing.hide()
+        context.window.cursor_modal_restore()
+        context.workspace.status_text_set(None)
+        self._area.header_text_set(None)
+        self._region.tag_redraw()
+        return result
+
+    def _tell_count(self, context: Any) -> None:
+        splats = self.splats(context) if self.poll(context) else None
+        info = selections.counted(splats) if splats is not None else None
+        self._area.header_text_set(selected_of(info) if info else "No splats selected")
+
+    # ---- what it selects by
+
+    def view(self, context: Any, splats: Any) -> tuple[things.ViewCamera, things.Matrix]:
+        """The camera that the path is drawn over, and where the splats stand. Raises UserError when there is none."""
+        depsgraph = context.evaluated_depsgraph_get()
+        world = as_matrix(np.array(splats.evaluated_get(depsgraph).matrix_world, np.float64))
+        if self.camera:
+            return cameras.view_camera_of_scene(context.scene, object_called(self.camera), depsgraph), world
+        region, region_3d = context.region, context.region_data
+        if region is None or not isinstance(region_3d, bpy.types.RegionView3D):
+            raise errors.UserError("bad_input", "There is no 3D view to look from.", "Give a camera's name.")
+        return cameras.view_camera_of_region(region, region_3d), world
+
+    def places(self, height: int) -> Any:
+        """The path as pixels of a camera's picture, [P, 2]."""
+        if not all(math.isfinite(value) for place in self.path for value in place.loc):
+            raise errors.UserError("bad_input", "The path has places that are no numbers.", "Give finite ones.")
+        return gestures.in_picture(tuple(tuple(place.loc) for place in self.path), height)
+
+
+class SPLATWRIGHT_OT_select_outline(DrawnOperator, bpy.types.Operator):
+    bl_idname = "splatwright.select_outline"
+    bl_label = "Select in Outline"
+    bl_description = "Select splats within a box, a lasso or a polygon that is drawn over the view"
+
+    shape: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Shape",
+        description="How it is drawn; a path that is given is closed at its end",
+        items=[("BOX", "Box", "", "NONE", 0), ("LASSO", "Lasso", "", "NONE", 1), ("POLYGON", "Polygon", "", "NONE", 2)],
+        default="LASSO",
+    )
+
+    def shape_drawn(self) -> Shape:
+        return self.shape.lower()
+
+    def selector(self, context: Any, splats: Any) -> selecting.Selector:
+        if len(self.path) < 3:
+            raise errors.UserError("bad_input", "An outline needs three corners.", "Give more places of its path.")
+        camera, world = self.view(context, splats)
+        return selecting.InOutline(
+            camera=camera,
+            world_from_object=world,
+            points=self.places(camera.height),
+        )
+
+
+class SPLATWRIGHT_OT_select_brush(DrawnOperator, bpy.types.Operator):
+    bl_idname = "splatwright.select_brush"
+    bl_label = "Select with Brush"
+    bl_description = "Select splats under a brush that is drawn over the view"
+
+    radius: bpy.props.FloatProperty(name="Radius", description="In pixels", default=30, min=1, subtype="PIXEL")  # type: ignore[valid-type]
+
+    def shape_drawn(self) -> Shape:
+        return "brush"
+
+    def take_over(self, gesture: Gesture) -> None:
+        self.radius = gesture.radius
+
+    def selector(self, context: Any, splats: Any) -> selecting.Selector:
+        if not self.path:
+            raise errors.UserError("bad_input", "The brush has been nowhere.", "Give places of its path.")
+        camera, world = self.view(context, splats)
+        return selecting.UnderBrush(
+            camera=camera,
+            world_from_object=world,
+            path=self.places(camera.height),
+            radius_px=self.radius,
+        )
+
+
+class SPLATWRIGHT_OT_brush_size(bpy.types.Operator):
+    bl_idname = "splatwright.brush_size"
+    bl_label = "Brush Size"
+    bl_description = "Make the brush that selects splats larger or smaller"
+    bl_options = {"INTERNAL"}
+
+    larger: bpy.props.BoolProperty(name="Larger", description="Larger, else smaller", default=True)  # type: ignore[valid-type]
+
+    def execute(self, context: Any) -> set[Any]:
+        chosen = context.scene.splatwright.select
+        chosen.brush_radius = int(gestures.resized(chosen.brush_radius, larger=self.larger))
+        if context.area is not None:
+            context.area.tag_redraw()
+        return {"FINISHED"}
+
+
+def _place(event: Any) -> gestures.Point:
+    return float(event.mouse_region_x), float(event.mouse_region_y)
+
+
+def _mode_of(event: Any, shape: Shape) -> str:
+    """Blender's own custom. A brush that stays in the hand adds, stroke after stroke."""
+    if event.shift and event.ctrl:
+        return "INTERSECT"
+    if event.ctrl:
+        return "SUBTRACT"
+    return "ADD" if event.shift or shape == "brush" else "SET"
+
+
+CLASSES: tuple[type[Any], ...] = (
+    SPLATWRIGHT_OT_select_outline,
+    SPLATWRIGHT_OT_select_brush,
+    SPLATWRIGHT_OT_brush_size,
+)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    gesture_drawing.hide()
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

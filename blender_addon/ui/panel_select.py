@@ -1,0 +1,102 @@
+# pyright: reportAttributeAccessIssue=false
+"""The panel that selects splats without a mouse over the view, and says how many are selected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..core import selecting, wording
+from ..host import selections
+from .chosen_splats import active_splats
+from .method_panels import draw_choices
+from .paragraphs import paragraph
+from .sidebar import SidebarPanel
+
+
+class SPLATWRIGHT_PT_select(SidebarPanel, bpy.types.Panel):
+    bl_label = "Select"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        layout: Any = self.layout
+        splats = active_splats(context)
+        if splats is None:
+            paragraph(layout, context, "Select the object whose splats you want to select.", "INFO")
+            return
+        _draw_counts(layout, splats)
+        _draw_all(layout)
+        _draw_by_color(layout, context)
+        _draw_by_range(layout, context)
+        _draw_by_volume(layout, context)
+
+
+def _draw_counts(layout: Any, splats: Any) -> None:
+    selected, hidden = selections.counted(splats), selections.hidden_of(splats)
+    layout.label(text=selecting.selected_of(selected) if selected else "No splats selected", icon="RESTRICT_SELECT_OFF")
+    if hidden is not None:
+        layout.label(text=f"{wording.splats(hidden.count)} hidden", icon="HIDE_ON")
+
+
+def _draw_all(layout: Any) -> None:
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    for action, text in (("SELECT", "All"), ("DESELECT", "None"), ("INVERT", "Invert")):
+        row.operator("splatwright.select_all", text=text).action = action
+    row = column.row(align=True)
+    row.operator("splatwright.select_grow", text="Grow", icon="ADD").steps = 1
+    row.operator("splatwright.select_grow", text="Shrink", icon="REMOVE").steps = -1
+    row = column.row(align=True)
+    row.operator("splatwright.hide_selected", text="Hide", icon="HIDE_ON")
+    row.operator("splatwright.reveal", text="Reveal", icon="HIDE_OFF")
+    row = column.row(align=True)
+    row.operator("splatwright.edit_selected", text="Delete", icon="TRASH").method = "delete"
+    row.operator("splatwright.edit_selected", text="Separate", icon="UNLINKED").method = "separate"
+
+
+def _draw_by_color(layout: Any, context: Any) -> None:
+    chosen = context.scene.splatwright.select
+    header, body = layout.panel("SPLATWRIGHT_select_color", default_closed=True)
+    header.label(text="By Color")
+    if body is None:
+        return
+    draw_choices(body, chosen, "color", "tolerance")
+    _draw_modes(body, "splatwright.select_color", color=chosen.color, tolerance=chosen.tolerance)
+
+
+def _draw_by_range(layout: Any, context: Any) -> None:
+    chosen = context.scene.splatwright.select
+    header, body = layout.panel("SPLATWRIGHT_select_range", default_closed=True)
+    header.label(text="By Range")
+    if body is None:
+        return
+    draw_choices(body, chosen, "attribute", "low", "high")
+    _draw_modes(body, "splatwright.select_range", attribute=chosen.attribute, low=chosen.low, high=chosen.high)
+
+
+def _draw_by_volume(layout: Any, context: Any) -> None:
+    chosen = context.scene.splatwright
+    header, body = layout.panel("SPLATWRIGHT_select_volume", default_closed=True)
+    header.label(text="Around or Within an Object")
+    if body is None:
+        return
+    draw_choices(body, chosen, "box")
+    for operator, icon in (("box", "MESH_CUBE"), ("sphere", "MESH_UVSPHERE"), ("mesh", "MESH_DATA")):
+        body.label(text={"box": "Its box", "sphere": "Its ball", "mesh": "Its mesh"}[operator], icon=icon)
+        _draw_modes(body, f"splatwright.select_{operator}")
+
+
+def _draw_modes(layout: Any, operator: str, **arguments: Any) -> None:
+    """A button for each way to combine with what is selected."""
+    row = layout.row(align=True)
+    for mode, text, icon in (
+        ("SET", "Select", "SELECT_SET"),
+        ("ADD", "", "SELECT_EXTEND"),
+        ("SUBTRACT", "", "SELECT_SUBTRACT"),
+        ("INTERSECT", "", "SELECT_INTERSECT"),
+    ):
+        button = row.operator(operator, text=text, icon=icon)
+        button.mode = mode
+        for name, value in arguments.items():
+            setattr(button, name, value)

@@ -1,0 +1,306 @@
+"""Selecting, hiding and editing splats by operators, as scripts do: what is set, undone, saved and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+Room = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def ball(connected: ModuleType, tmp_path: Path) -> Any:
+    """A splat object: a ball of radius 1, moved, turned and scaled in the scene."""
+    import bpy
+    from made_splats import write_ball
+
+    write_ball(tmp_path / "ball.ply")
+    assert bpy.ops.splatwright.import_splats(filepath=str(tmp_path / "ball.ply")) == {"FINISHED"}
+    splats = bpy.context.view_layer.objects.active
+    splats.location, splats.rotation_euler, splats.scale = (3, 1, -2), (0.4, 0.2, 1.0), (2, 2, 2)
+    bpy.context.view_layer.update()
+    bpy.ops.ed.undo_push(message="ball")
+    return splats
+
+
+def centres(connected: ModuleType, splats: Any) -> np.ndarray:
+    """Of the version that is shown, in the asset's frame."""
+    return np.array(connected.link().backend.splats(splats.splatwright.asset, splats.splatwright.version).means)
+
+
+def named(name: str) -> Any:
+    import bpy
+
+    return bpy.data.objects[name]
+
+
+def camera_above(splats: Any) -> Any:
+    """Looks along -z of the world, at the middle of the splats; 8 units are 400 pixels."""
+    import bpy
+
+    camera = bpy.data.objects.new("Above", bpy.data.cameras.new("Above"))
+    bpy.context.scene.collection.objects.link(camera)
+    camera.data.type, camera.data.ortho_scale = "ORTHO", 8
+    camera.location = (*splats.location[:2], 20)
+    bpy.context.scene.render.resolution_x = bpy.context.scene.render.resolution_y = 400
+    bpy.context.scene.render.resolution_percentage = 100
+    bpy.context.view_layer.update()
+    return camera
+
+
+def in_world(splats: Any, points: np.ndarray) -> np.ndarray:
+    matrix = np.array(splats.matrix_world)
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def path(*places: tuple[float, float]) -> list[dict[str, Any]]:
+    return [{"name": "", "loc": place, "time": 0.0} for place in places]
+
+
+RIGHT_HALF = path((200, 0), (400, 0), (400, 400), (200, 400))
+
+
+def test_the_splats_within_an_outline_are_deleted_and_come_back_with_undo(connected: ModuleType, ball: Any) -> None:
+    import bpy
+
+    before, name, camera = centres(connected, ball), ball.name, camera_above(ball)
+    version = ball.splatwright.version
+    right = in_world(ball, before)[:, 0] > ball.location.x
+    assert 0 < right.sum() < len(right)
+    assert bpy.ops.splatwright.select_outline(path=RIGHT_HALF, camera=camera.name) == {"FINISHED"}
+    selection = ball.splatwright.selection
+    assert selection
+    assert bpy.ops.splatwright.edit_selected(method="delete") == {"FINISHED"}
+    after = centres(connected, named(name))
+    assert len(after) == (~right).sum()
+    assert np.allclose(np.sort(after[:, 0]), np.sort(before[~right][:, 0]))
+    assert named(name).splatwright.version != version and not named(name).splatwright.selection
+    bpy.ops.ed.undo()
+    assert (named(name).splatwright.version, named(name).splatwright.selection) == (version, selection)
+    bpy.ops.ed.undo()
+    assert (named(name).splatwright.version, named(name).splatwright.selection) == (version, "")
+    bpy.ops.ed.redo()
+    bpy.ops.ed.redo()
+    assert len(centres(connected, named(name))) == (~right).sum()
+
+
+def test_joined_splats_stay_where_they_stood_and_the_other_object_is_gone_in_the_same_step(
+    connected: ModuleType, ball: Any
+) -> None:
+    import bpy
+
+    first, version = ball.name, ball.splatwright.version
+    asset = ball.splatwright.asset
+    bpy.ops.splatwright.add_splats(asset=asset)
+    other = bpy.context.view_layer.objects.active
+    other.location, other.scale = (9, 0, 0), (1, 3, 1)  # stretched: other shapes, and not only elsewhere
+    bpy.context.view_layer.update()
+    second = other.name
+    expected = np.concatenate([in_world(item, centres(connected, item)) for item in (named(first), named(second))])
+    bpy.ops.ed.undo_push(message="two")
+    assert bpy.ops.splatwright.join(object=first, others=second) == {"FINISHED"}
+    found = in_world(named(first), centres(connected, named(first)))
+    assert np.allclose(found, expected, atol=1e-3)
+    assert second not in bpy.data.objects
+    bpy.ops.ed.undo()
+    assert second in bpy.data.objects and named(first).splatwright.version == version
+    bpy.ops.ed.redo()
+    assert second not in bpy.data.objects and len(centres(connected, named(first))) == len(expected)
+
+
+def add_box(splats: Any, low: tuple[float, float, float], high: tuple[float, float, float]) -> Any:
+    """An object around a box of the splats' own frame."""
+    import bpy
+    from mathutils import Matrix
+
+    low_corner, high_corner = np.array(low), np.array(high)
+    scale = Matrix.Diagonal([*(high_corner - low_corner) / 2, 1.0])
+    bpy.ops.mesh.primitive_cube_add(size=2)
+    cube = bpy.context.view_layer.objects.active
+    cube.matrix_world = splats.matrix_world @ Matrix.Translation((low_corner + high_corner) / 2) @ scale
+    bpy.context.view_layer.update()
+    return cube
+
+
+def test_what_is_separated_stands_where_it_was_as_an_object_of_its_own(connected: ModuleType, ball: Any) -> None:
+    import bpy
+
+    name, before = ball.name, centres(connected, ball)
+    inside = before[:, 0] > 0
+    world = in_world(ball, before)
+    box = add_box(ball, (0, -2, -2), (4, 2, 2))
+    bpy.ops.ed.undo_push(message="box")
+    assert bpy.ops.splatwright.run_method(method="separate", object=name, box=box.name) == {"FINISHED"}
+    (part,) = (item for item in bpy.data.objects if item.splatwright.asset and item.name != name)
+    part_name = part.name
+    assert part.matrix_world == named(name).matrix_world
+    assert part.splatwright.asset != named(name).splatwright.asset
+    assert np.allclose(in_world(part, centres(connected, part)), world[inside], atol=1e-4)
+    assert np.allclose(in_world(named(name), centres(connected, named(name))), world[~inside], atol=1e-4)
+    bpy.ops.ed.undo()
+    assert part_name not in bpy.data.objects and len(centres(connected, named(name))) == len(before)
+    bpy.ops.ed.redo()
+    assert len(centres(connected, named(part_name))) == inside.sum()
+
+
+def info_of(connected: ModuleType, room: Room, splats: Any) -> Any:
+    """What the panel is told about what is selected, once it is known."""
+    selections = room("host.selections")
+    assert connected.wait_until(lambda: selections.counted(splats) is not None, 20)
+    return selections.counted(splats)
+
+
+def test_operators_find_what_they_say_and_combine_it(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    means = centres(connected, ball)
+    select = bpy.ops.splatwright
+    select.select_all(action="SELECT")
+    assert info_of(connected, room, ball).count == len(means)
+    select.select_color(color=(0.95, 0.5, 0.5), tolerance=0.2)
+    colors = 0.5 + 0.45 * means
+    assert info_of(connected, room, ball).count == (np.linalg.norm(colors - (0.95, 0.5, 0.5), axis=1) <= 0.2).sum()
+    select.select_range(attribute="opacity", low=0.5, high=1, mode="SET")
+    assert info_of(connected, room, ball).count == (means[:, 2] > 0).sum()  # the solid half
+    box = add_box(ball, (0, -2, -2), (4, 2, 2))
+    select.select_box(object=ball.name, box=box.name, mode="SUBTRACT")
+    assert info_of(connected, room, ball).count == ((means[:, 2] > 0) & (means[:, 0] < 0)).sum()
+    select.select_sphere(object=ball.name, sphere=box.name, mode="SET")
+    inside = (((means - (2, 0, 0)) / 2) ** 2).sum(1) <= 1
+    assert info_of(connected, room, ball).count == inside.sum()
+    select.select_all(object=ball.name, action="INVERT")
+    assert info_of(connected, room, ball).count == (~inside).sum()
+    select.select_all(object=ball.name, action="DESELECT")
+    assert ball.splatwright.selection == "" and room("host.selections").counted(ball) is None
+
+
+def test_a_brush_selects_what_lies_under_it(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    camera = camera_above(ball)
+    where = (in_world(ball, centres(connected, ball))[:, :2] - np.array(ball.location[:2])) * 50 + 200
+    bpy.ops.splatwright.select_brush(path=path((200, 200), (250, 200)), radius=20, camera=camera.name)
+    nearest = np.linalg.norm(where - np.stack([where[:, 0].clip(200, 250), np.full(len(where), 200)], 1), axis=1)
+    assert abs(info_of(connected, room, ball).count - (nearest <= 20).sum()) <= 1  # one may lie on the rim
+
+
+def test_hidden_splats_are_left_out_of_pictures_and_selections_until_they_are_revealed(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    means, name = centres(connected, ball), ball.name
+    right = means[:, 0] > 0
+    box = add_box(ball, (0, -2, -2), (4, 2, 2))
+    bpy.context.view_layer.objects.active = ball
+    bpy.ops.splatwright.select_box(box=box.name)
+    selection = ball.splatwright.selection
+    assert bpy.ops.splatwright.hide_selected() == {"FINISHED"}
+    assert (ball.splatwright.hidden, ball.splatwright.selection) == (selection, "")
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    for for_render in (False, True):
+        (drawn,) = room("host.objects").scene_objects(depsgraph, for_render=for_render)
+        assert drawn.hidden == selection
+    bpy.ops.splatwright.select_all(action="SELECT")
+    assert info_of(connected, room, ball).count == (~right).sum()
+    bpy.ops.ed.undo()
+    bpy.ops.ed.undo()
+    assert (named(name).splatwright.hidden, named(name).splatwright.selection) == ("", selection)
+    bpy.context.view_layer.objects.active = named(name)
+    assert bpy.ops.splatwright.hide_selected(unselected=True) == {"FINISHED"}
+    assert named(name).splatwright.selection == selection
+    bpy.ops.splatwright.reveal()
+    assert named(name).splatwright.hidden == ""
+    assert info_of(connected, room, named(name)).count == (~right).sum()
+
+
+def test_selected_splats_are_tinted_in_the_viewport_and_never_in_a_render(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    bpy.ops.splatwright.select_all(action="SELECT")
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    (seen,) = room("host.objects").scene_objects(depsgraph, for_render=False)
+    (rendered,) = room("host.objects").scene_objects(depsgraph, for_render=True)
+    assert (seen.selection, rendered.selection) == (ball.splatwright.selection, "")
+
+
+def test_what_is_selected_is_there_again_after_saving_and_a_restart_of_the_backend(
+    backend: Any, connected: ModuleType, ball: Any, room: Room, tmp_path: Path
+) -> None:
+    import bpy
+
+    name, before = ball.name, centres(connected, ball)
+    bpy.ops.splatwright.select_range(attribute="opacity", low=0.5, high=1)
+    selection, version = ball.splatwright.selection, ball.splatwright.version
+    bpy.ops.splatwright.edit_selected(method="delete", settings='{"what": "others"}')
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "selected.blend"))
+    bpy.ops.ed.undo()
+    assert named(name).splatwright.selection == selection
+    backend.stop()
+    backend.start()
+    bpy.ops.splatwright.backend_connect(connection_file=str(backend.connection_file))
+    assert connected.wait_until(lambda: connected.session().is_listed, 30)
+    assert len(centres(connected, named(name))) == len(before) and named(name).splatwright.version == version
+    bpy.context.view_layer.objects.active = named(name)
+    bpy.ops.splatwright.select_all(object=name, action="INVERT")
+    assert info_of(connected, room, named(name)).count == (before[:, 2] < 0).sum()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "selected.blend"))
+    opened = named(name)
+    assert opened.splatwright.version != version and len(centres(connected, opened)) == (before[:, 2] > 0).sum()
+    assert info_of(connected, room, opened).count == (before[:, 2] > 0).sum()
+
+
+def test_undo_while_a_job_runs_shows_what_was_and_the_job_ends_as_a_step_of_its_own(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    name, version = ball.name, ball.splatwright.version
+    bpy.ops.splatwright.select_range(attribute="opacity", low=0.5, high=1)
+    selection = ball.splatwright.selection
+    protocol = room("protocol")
+    request = protocol.messages.RunMethod(
+        method="delete", asset=ball.splatwright.asset, version=version, selection=selection
+    )
+    job = connected.link().request(request, protocol.messages.JobAccepted, 20).job.job
+    bpy.ops.ed.undo()  # before anything of the job was heard
+    assert (named(name).splatwright.version, named(name).splatwright.selection) == (version, "")
+    assert connected.wait_until(lambda: job in connected.session().jobs and connected.session().jobs[job].is_over, 30)
+    made = named(name).splatwright.version
+    assert made != version and len(centres(connected, named(name))) < 1000
+    bpy.ops.ed.undo()
+    assert (named(name).splatwright.version, named(name).splatwright.selection) == (version, "")
+
+
+@pytest.mark.parametrize(
+    "operator, arguments, sentence",
+    [
+        ("select_outline", {"path": path((0, 0), (9, 9)), "camera": "Above"}, "three corners"),
+        ("select_outline", {"path": path((0, 0), (9, 0), (9, 9))}, "no 3D view"),
+        ("select_brush", {"camera": "Above"}, "been nowhere"),
+        ("select_box", {}, "No object around the region"),
+        ("select_box", {"box": "Nobody"}, "no object 'Nobody'"),
+        ("hide_selected", {}, "No splats of 'ball' are selected"),
+        ("reveal", {}, "No splats of 'ball' are hidden"),
+        ("edit_selected", {"method": "delete"}, "No splats of 'ball' are selected"),
+        ("join", {}, "no other splats"),
+    ],
+)
+def test_what_is_missing_is_said_and_nothing_is_changed(
+    connected: ModuleType, ball: Any, operator: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    import bpy
+
+    camera_above(ball)
+    bpy.context.view_layer.objects.active = ball
+    before = {name: getattr(ball.splatwright, name) for name in ("asset", "version", "selection", "hidden")}
+    with pytest.raises(RuntimeError, match=sentence):
+        getattr(bpy.ops.splatwright, operator)(**arguments)
+    assert before == {name: getattr(ball.splatwright, name) for name in before}
