@@ -24,6 +24,7 @@ from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.cards import JobCard, VersionCard
 from backend.store.payload import read_arrays
+from backend.store.select_steps import CARRIED
 from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.messages import RunMethod
@@ -94,7 +95,7 @@ class EditJobs:
             {"splats": float(made.splats)},
             made.id,
             apart,
-            selection=self._selections.keep(made, selected & ~hidden),
+            selection=self._selections.keep(made, selected & ~hidden, () if hidden.any() else CARRIED),
             hidden=self._selections.keep(made, hidden),
         )
 

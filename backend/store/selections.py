@@ -7,10 +7,12 @@ import shutil
 import zlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from backend.splats.io.atomic import write_bytes
 from backend.store.cards import VersionCard
+from backend.store.select_steps import SelectStep, decode_steps, encode_steps
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 
@@ -19,9 +21,10 @@ class SelectionStore:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def keep(self, version: VersionCard, selected: np.ndarray) -> str:
+    def keep(self, version: VersionCard, selected: np.ndarray, steps: tuple[SelectStep, ...] = ()) -> str:
         """selected: bool [N]. The same splats of the same version have the same name; "" = no splats.
 
+        steps: how it came about; what the same splats were selected by last is remembered.
         Raises UserError when the disk is full.
         """
         if len(selected) != version.splats:
@@ -34,7 +37,19 @@ class SelectionStore:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, zlib.compress(bits, 1))
+        if steps:
+            write_bytes(path.with_suffix(".json"), encode_steps(steps))
         return name
+
+    def steps(self, version: VersionCard, selection: str) -> tuple[SelectStep, ...]:
+        """How a selection came about; none where nobody knows."""
+        path = self._path(version, selection).with_suffix(".json")
+        try:
+            return decode_steps(path.read_bytes())
+        except FileNotFoundError:
+            return ()
+        except msgspec.DecodeError as error:
+            raise _damaged(path) from error
 
     def read(self, version: VersionCard, selection: str) -> np.ndarray:
         """bool [N]; none is selected where the name is "". Raises UserError when it is not here, or damaged."""
