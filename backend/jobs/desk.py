@@ -19,6 +19,7 @@ from backend.jobs.listed_views import list_views
 from backend.jobs.live import LiveAssets
 from backend.jobs.measuring import MeasureJobs
 from backend.jobs.method_jobs import MethodJobs
+from backend.jobs.recipes import RECIPE_SUFFIX, recipe_of
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
 from backend.jobs.selecting import Selecting
@@ -243,8 +244,11 @@ class Desk:
         return self._asset_changed(asset)
 
     def export_file(self, asset: str, version: str, path: Path, choices: ExportChoices = AS_STORED) -> None:
-        """The suffix chooses the format; .safetensors keeps what a bound version hangs on."""
+        """The suffix chooses the format; .safetensors keeps what a bound version hangs on, .json writes its edits."""
         card = self._assets.version(asset, version)
+        if Path(path).suffix.lower() == RECIPE_SUFFIX:
+            recipe_of(self._workspace, card).write(Path(path))
+            return
         vertices = self._pictures.posed_vertices(choices.pose, card) if choices.pose else None
         export_version(self._assets, card, Path(path), choices, vertices)
 

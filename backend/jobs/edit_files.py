@@ -13,7 +13,9 @@ from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.edit_jobs import box_of, matrix_of
 from backend.jobs.recipes import EditStep
 from backend.jobs.running import RunningJob
+from backend.jobs.selecting import combined, find_splats
 from backend.jobs.settings import method_and_settings
+from backend.splats.cloud import SplatCloud
 from backend.splats.io import SplatContent, read_and_warn, read_cloud, refuse_unwritable_name, write_splats
 from backend.splats.io.frames import up_in
 from shared_protocol.errors import UserError
@@ -44,11 +46,17 @@ def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
     for path in (request.output, *([] if request.apart is None else [request.apart])):
         refuse_unwritable_name(path)
     content = read_and_warn(request.splats)
-    count, part = len(content), None
+    count, part, selected = len(content), None, np.zeros(len(content), bool)
     for number, (step, (method, settings)) in enumerate(zip(request.steps, chosen, strict=True), 1):
         of = f" ({number} of {len(request.steps)})" if len(request.steps) > 1 else ""
         job.stage(method.label + of)
-        result: EditingResult = method.run(settings, _inputs(step, content, request), job)
+        selected = _selected(step, content.cloud, selected)
+        is_part = bool(step.select) or step.mask is not None
+        result: EditingResult = method.run(
+            settings, _inputs(step, content, selected if is_part else None, request), job
+        )
+        sources = result.sources()
+        selected = (sources >= 0) & selected[sources] if result.selected is None else result.selected
         if result.apart is not None:
             part = content.select(result.apart)
         content = replace(content, cloud=result.cloud, extra=result.carried(content.extra), is_finite=False)
@@ -67,13 +75,27 @@ def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
     )
 
 
-def _inputs(step: EditStep, content: SplatContent, request: EditRequest) -> EditingInputs:
+def _selected(step: EditStep, cloud: SplatCloud, carried: np.ndarray) -> np.ndarray:
+    """bool [N]: what is selected when the step is done. carried: what was selected after the one before."""
+    if step.mask is not None:
+        return step.mask.selected(len(cloud))
+    selected = np.zeros(len(cloud), bool)
+    for how in step.select:
+        if how.mode == "carried":
+            selected = carried
+        elif how.by is not None:
+            selected = combined(selected, find_splats(cloud, selected, how.by), how.mode)
+    return selected
+
+
+def _inputs(step: EditStep, content: SplatContent, selected: np.ndarray | None, request: EditRequest) -> EditingInputs:
     try:
         mesh = None if step.mesh is None else step.mesh.mesh()
     except ValueError as error:
         raise UserError("bad_input", f"The mesh of '{step.method}' is none: {error}.") from error
     return EditingInputs(
         content.cloud,
+        selected=selected,
         box=None if step.box is None else box_of(step.box),
         mesh=mesh,
         matrix=None if step.matrix is None else matrix_of(step.matrix),

@@ -30,6 +30,7 @@ from backend.store.workspace import Workspace
 from shared_protocol.messages import RunMethod
 from shared_protocol.things import LONGEST_NAME, Matrix
 
+INPUT_FILE = "input.safetensors"  # in a job's folder: the arrays of its request
 _PART = ", part"  # ends the name of what was separated
 
 
@@ -101,12 +102,11 @@ class EditJobs:
 
     def _inputs(self, version: VersionCard, wish: RunMethod, arrays: Path, job: SteeredJob) -> EditingInputs:
         asset = self._assets.asset(version.asset)
-        mesh = read_arrays(arrays) if arrays.is_file() else None
         return EditingInputs(
             self._assets.read(version),
             selected=self._selections.read(version, wish.selection) if wish.selection else None,
             box=None if wish.box is None else box_of(wish.box),
-            mesh=None if mesh is None else TriangleMesh(mesh["vertices"], mesh["faces"]),
+            mesh=mesh_of_job(arrays) if arrays.is_file() else None,
             matrix=None if wish.matrix is None else matrix_of(wish.matrix),
             points=np.array(wish.points, np.float64).reshape(-1, 3),
             others=tuple(
@@ -146,6 +146,12 @@ class EditJobs:
 def box_of(matrix: Matrix) -> Box:
     """Raises UserError for a box without a volume."""
     return Box(matrix_of(matrix))
+
+
+def mesh_of_job(path: Path) -> TriangleMesh:
+    """Raises UserError when the file is damaged."""
+    arrays = read_arrays(path)
+    return TriangleMesh(arrays["vertices"], arrays["faces"])
 
 
 def matrix_of(matrix: Matrix) -> np.ndarray:
