@@ -48,12 +48,13 @@ def _first_guess(ordered: np.ndarray, size: int) -> np.ndarray:
 
 
 def _lloyd(ordered: np.ndarray, book: np.ndarray) -> np.ndarray:
-    sums = np.concatenate([[0], np.cumsum(ordered, dtype=np.float64)])
     for _ in range(_LLOYD_STEPS):
         middles = ((book[1:] + book[:-1]) / 2).astype(np.float32)
         borders = np.concatenate([[0], np.searchsorted(ordered, middles), [len(ordered)]])
         counts = np.diff(borders)
-        book = np.where(counts > 0, np.diff(sums[borders]) / np.maximum(counts, 1), book)
+        used = counts > 0
+        book = book.copy()
+        book[used] = np.add.reduceat(ordered, borders[:-1][used], dtype=np.float64) / counts[used]
     return book
 
 

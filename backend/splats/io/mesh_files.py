@@ -1,14 +1,16 @@
-"""Reads and writes triangle meshes; trimesh knows the formats, except for exact colours in GLB."""
+"""Reads and writes triangle meshes; trimesh knows the formats, except for exact colours in GLB, and textures."""
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 
 import numpy as np
 
 from backend.splats.io.atomic import write_bytes
+from backend.splats.io.mesh_glb import glb
+from backend.splats.io.mesh_obj import write_textured_obj
+from backend.splats.mesh_texture import MeshTexture
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
 
@@ -60,11 +62,20 @@ def refuse_unwritable_mesh_name(path: Path) -> None:
         raise UserError("unsupported", message, "Give a name such as mesh.glb.")
 
 
-def write_mesh(path: Path, mesh: TriangleMesh) -> None:
-    """Writes the mesh, whole or not at all, in the format that the file's name ends with; axes stay as they are."""
+def write_mesh(path: Path, mesh: TriangleMesh, texture: MeshTexture | None = None) -> None:
+    """Writes the mesh, whole or not at all, in the format that the file's name ends with; axes stay as they are.
+
+    A texture is part of a .glb file; beside an .obj file it stands as .png, with an .mtl file that names it; .ply files
+    hold none.
+    """
     refuse_unwritable_mesh_name(path)
     suffix = Path(path).suffix.lower()
-    write_bytes(path, _glb(mesh) if suffix == ".glb" else _by_trimesh(mesh, suffix))
+    if suffix == ".glb":
+        write_bytes(path, glb(mesh, texture))
+    elif suffix == ".obj" and texture is not None:
+        write_textured_obj(Path(path), mesh, texture)
+    else:
+        write_bytes(path, _by_trimesh(mesh, suffix))
 
 
 def _by_trimesh(mesh: TriangleMesh, suffix: str) -> bytes:
@@ -73,54 +84,3 @@ def _by_trimesh(mesh: TriangleMesh, suffix: str) -> bytes:
     made = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
     content = made.export(file_type=suffix.removeprefix("."))
     return content.encode() if isinstance(content, str) else bytes(content)
-
-
-def _glb(mesh: TriangleMesh) -> bytes:
-    """glTF wants linear colours, for which trimesh's 8 bits are too few: dark colours would become bands."""
-    parts: list[tuple[np.ndarray, dict[str, object]]] = [
-        (mesh.faces.astype("<u4").ravel(), {"componentType": 5125, "type": "SCALAR"}),
-        (
-            mesh.vertices.astype("<f4"),
-            {
-                "componentType": 5126,
-                "type": "VEC3",
-                "min": mesh.vertices.min(axis=0).tolist(),
-                "max": mesh.vertices.max(axis=0).tolist(),
-            },
-        ),
-    ]
-    attributes = {"POSITION": 1}
-    if mesh.colors is not None:
-        opaque = np.full((len(mesh.colors), 1), 65535, "<u2")
-        colors = np.hstack([np.rint(_linear(mesh.colors) * 65535).astype("<u2"), opaque])
-        parts.append((colors, {"componentType": 5123, "type": "VEC4", "normalized": True}))
-        attributes["COLOR_0"] = 2
-    binary, views, accessors = b"", [], []
-    for number, (array, about) in enumerate(parts):
-        content = array.tobytes()
-        target = 34963 if number == 0 else 34962
-        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content), "target": target})
-        accessors.append({"bufferView": number, "count": len(array), **about})
-        binary += content + b"\0" * (-len(content) % 4)
-    material = {"name": "splats", "doubleSided": True, "pbrMetallicRoughness": {"metallicFactor": 0.0}}
-    description = {
-        "asset": {"version": "2.0", "generator": "Splatwright"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": attributes, "indices": 0, "material": 0}]}],
-        "materials": [material],
-        "buffers": [{"byteLength": len(binary)}],
-        "bufferViews": views,
-        "accessors": accessors,
-    }
-    text = json.dumps(description, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    body = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
-    return struct.pack("<III", 0x46546C67, 2, 12 + len(body)) + body
-
-
-def _linear(colors: np.ndarray) -> np.ndarray:
-    """sRGB uint8 -> linear light 0..1 (IEC 61966-2-1)."""
-    values = colors.astype(np.float64) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)

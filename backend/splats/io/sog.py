@@ -11,10 +11,8 @@ import math
 import os
 import secrets
 import zipfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +64,13 @@ def read(path: Path) -> SplatContent:
 def write(path: Path, content: SplatContent) -> None:
     """Writes one `.sog` file, or a `meta.json` with its pictures beside it."""
     path = Path(path)
-    pictures: dict[str, Callable[[], bytes]] = {}
-    meta = _described(content, pictures)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # libwebp works outside of Python's lock
-        names = list(pictures)
-        made = dict(zip(names, pool.map(lambda name: pictures.pop(name)(), names), strict=True))
+    made: dict[str, bytes] = {}
+    meta = _described(content, made)
     if path.suffix.lower() == ".json":
         _write_folder(path, meta, made)
         return
     with atomic_file(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, picture in (*made.items(), (_META, bytes_of(meta))):
+        for name, picture in (*sorted(made.items()), (_META, bytes_of(meta))):
             archive.writestr(zipfile.ZipInfo(name), picture)  # whose date is always the same
 
 
@@ -188,78 +183,89 @@ def _fill_rotations(path: Path, quats: np.ndarray, channels: np.ndarray) -> None
 # ---- writing
 
 
-def _described(content: SplatContent, pictures: dict[str, Callable[[], bytes]]) -> Meta:
-    """The description; fills in what makes each picture of it."""
+def _described(content: SplatContent, pictures: dict[str, bytes]) -> Meta:
+    """The description; fills in the pictures that it names."""
     cloud = content.cloud
+    has_rest = cloud.sh_degree > 0 and len(cloud) > 0
     order = morton_order(cloud.means)
-    means, halves = _position_bytes(cloud.means.take(order, axis=0))
-    for name, half in zip(means.files, halves, strict=True):
-        pictures[name] = partial(picture_of, half)
-    pictures["quats.webp"] = partial(picture_of, _rotation_bytes(cloud.quats, order))
-    sizes, indices = codebook_of(cloud.log_scales.take(order, axis=0))
-    pictures["scales.webp"] = partial(picture_of, indices)
-    colors, indices = codebook_of(cloud.sh[:, 0].take(order, axis=0))
-    opacities = np.rint(opacities_of(cloud.opacity_logits.take(order)) * 255).astype(np.uint8)
-    pictures["sh0.webp"] = partial(picture_of, np.concatenate([indices, opacities[:, None]], axis=1))
+    # One picture after the other, as packing one takes almost as much memory as a cloud without a palette; the palette's
+    # long search goes on beside that.
+    with ThreadPoolExecutor(2 if has_rest else 1) as pool:
+        rest = pool.submit(_rest_described, cloud, order, pictures) if has_rest else None
+        means = pool.submit(_means_described, cloud, order, pictures)
+        quats = pool.submit(_quats_described, cloud, order, pictures)
+        scales = pool.submit(_scales_described, cloud, order, pictures)
+        colors = pool.submit(_colors_described, cloud, order, pictures)
     return Meta(
         version=2,
         count=len(cloud),
-        means=means,
-        scales=Coded(sizes.tolist(), ["scales.webp"]),
-        quats=Plain(["quats.webp"]),
-        sh0=Coded(colors.tolist(), ["sh0.webp"]),
-        shN=_palette(cloud, order, pictures) if cloud.sh_degree and len(cloud) else None,
+        means=means.result(),
+        scales=scales.result(),
+        quats=quats.result(),
+        sh0=colors.result(),
+        shN=None if rest is None else rest.result(),
         antialias=content.antialiased,
         asset={"generator": "Splatwright"},
     )
 
 
-def _position_bytes(means: np.ndarray) -> tuple[Means, list[np.ndarray]]:
-    """The description of the positions, and their lower and upper bytes [N, 3]."""
-    halves = [np.empty(means.shape, np.uint8) for _ in range(2)]
-    about = Means((0, 0, 0), (0, 0, 0), ["means_l.webp", "means_u.webp"])
-    if not len(means):
-        return about, halves
-    corners = _logs(np.stack([means.min(axis=0), means.max(axis=0)]))  # [2, 3]
-    low, size = corners[0], np.where(corners[1] > corners[0], corners[1] - corners[0], 1)
+def _means_described(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, bytes]) -> Means:
+    means, about = cloud.means.take(order, axis=0), Means((0, 0, 0), (0, 0, 0), ["means_l.webp", "means_u.webp"])
+    lower, upper = (np.empty(means.shape, np.uint8) for _ in range(2))
+    if len(means):
+        corners = _logs(np.stack([means.min(axis=0), means.max(axis=0)]))  # [2, 3]
+        low, size = corners[0], np.where(corners[1] > corners[0], corners[1] - corners[0], 1)
 
-    def fill(start: int, stop: int) -> None:
-        steps = np.rint((_logs(means[start:stop]) - low) / size * 65535).astype(np.uint16)
-        halves[0][start:stop], halves[1][start:stop] = steps & 255, steps >> 8
+        def fill(start: int, stop: int) -> None:
+            steps = np.rint((_logs(means[start:stop]) - low) / size * 65535).astype(np.uint16)
+            lower[start:stop], upper[start:stop] = steps & 255, steps >> 8
 
-    for_each_block(len(means), fill)
-    about.mins, about.maxs = _three(corners[0]), _three(corners[1])
-    return about, halves
+        for_each_block(len(means), fill)
+        about.mins, about.maxs = _three(corners[0]), _three(corners[1])
+    pictures |= zip(about.files, map(picture_of, (lower, upper)), strict=True)
+    return about
 
 
 def _logs(means: np.ndarray) -> np.ndarray:
     return np.sign(means) * np.log1p(np.abs(means.astype(np.float64)))
 
 
-def _rotation_bytes(quats: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """In that order, [N, 4]."""
-    content = np.empty((len(order), 4), np.uint8)
-
-    def fill(start: int, stop: int) -> None:
-        largest, three = smallest_three(unit_quats(quats.take(order[start:stop], axis=0)))
-        content[start:stop, :3] = np.rint((three * np.float32(math.sqrt(2)) * 0.5 + 0.5) * 255).clip(0, 255)
-        content[start:stop, 3] = largest + _FIRST_TAG
-
-    for_each_block(len(order), fill)
-    return content
-
-
 def _three(numbers: np.ndarray) -> tuple[float, float, float]:
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
-def _palette(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, Callable[[], bytes]]) -> Palette:
+def _quats_described(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, bytes]) -> Plain:
+    content = np.empty((len(order), 4), np.uint8)
+
+    def fill(start: int, stop: int) -> None:
+        largest, three = smallest_three(unit_quats(cloud.quats.take(order[start:stop], axis=0)))
+        content[start:stop, :3] = np.rint((three * np.float32(math.sqrt(2)) * 0.5 + 0.5) * 255).clip(0, 255)
+        content[start:stop, 3] = largest + _FIRST_TAG
+
+    for_each_block(len(order), fill)
+    pictures["quats.webp"] = picture_of(content)
+    return Plain(["quats.webp"])
+
+
+def _scales_described(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, bytes]) -> Coded:
+    codebook, indices = codebook_of(cloud.log_scales.take(order, axis=0))
+    pictures["scales.webp"] = picture_of(indices)
+    return Coded(codebook.tolist(), ["scales.webp"])
+
+
+def _colors_described(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, bytes]) -> Coded:
+    codebook, indices = codebook_of(cloud.sh[:, 0].take(order, axis=0))
+    opacities = np.rint(opacities_of(cloud.opacity_logits.take(order)) * 255).astype(np.uint8)
+    pictures["sh0.webp"] = picture_of(np.concatenate([indices, opacities[:, None]], axis=1))
+    return Coded(codebook.tolist(), ["sh0.webp"])
+
+
+def _rest_described(cloud: SplatCloud, order: np.ndarray, pictures: dict[str, bytes]) -> Palette:
     n, k, _ = cloud.sh.shape
-    entries, labels = palette_of(cloud.sh[:, 1:].reshape(n, 3 * (k - 1))[order], _MOST_ENTRIES)
+    entries, labels = palette_of(cloud.sh[:, 1:].take(order, axis=0).reshape(n, 3 * (k - 1)), _MOST_ENTRIES)
     codebook, indices = codebook_of(entries)
-    pictures["shN_centroids.webp"] = partial(picture_of, indices.reshape(-1, 3), _ENTRIES_A_ROW * (k - 1))
-    halves = np.stack([labels & 255, labels >> 8, np.zeros_like(labels)], -1).astype(np.uint8)
-    pictures["shN_labels.webp"] = partial(picture_of, halves)
+    pictures["shN_centroids.webp"] = picture_of(indices.reshape(-1, 3), _ENTRIES_A_ROW * (k - 1))
+    pictures["shN_labels.webp"] = picture_of(np.stack([labels & 255, labels >> 8, 0 * labels], -1).astype(np.uint8))
     return Palette(len(entries), cloud.sh_degree, codebook.tolist(), ["shN_centroids.webp", "shN_labels.webp"])
 
 
