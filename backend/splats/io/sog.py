@@ -188,8 +188,8 @@ def _described(content: SplatContent, pictures: dict[str, bytes]) -> Meta:
     cloud = content.cloud
     has_rest = cloud.sh_degree > 0 and len(cloud) > 0
     order = morton_order(cloud.means)
-    # One picture after the other, as packing one takes almost as much memory as a cloud without a palette; the palette's
-    # long search goes on beside that.
+    # One picture after the other, as packing one takes nearly as much memory as a cloud without a palette; its long
+    # search goes on beside that.
     with ThreadPoolExecutor(2 if has_rest else 1) as pool:
         rest = pool.submit(_rest_described, cloud, order, pictures) if has_rest else None
         means = pool.submit(_means_described, cloud, order, pictures)
