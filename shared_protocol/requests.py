@@ -74,6 +74,9 @@ class Train(Message, frozen=True):
     strict: bool = False  # a missing photo is an error
     start_asset: Identifier = ""  # whose splats training goes on from, with their edits; "" = it begins with points
     start_version: Identifier = ""  # "" = the head
+    start_selection: Identifier = ""  # of that version: it is carried to what the training makes; "" = none
+    start_hidden: Identifier = ""  # of that version: likewise
+    learns: Literal["all", "selection"] = "all"  # what of the start may change
     vertices: Array | None = None  # [V, 3] float32, of the mesh at rest in the capture's frame; of `takes_mesh` methods
     faces: Array | None = None  # [F, 3] int32
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from backend.captures import Capture
 from backend.jobs.device import DeviceKind
@@ -26,8 +27,9 @@ from backend.splats.representation import Representation
 from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.captures import CaptureStore
-from backend.store.cards import AssetCard, JobCard, new_id
+from backend.store.cards import AssetCard, JobCard, VersionCard, new_id
 from backend.store.figures import FiguresStore, Terms, VersionFigures
+from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from backend.training.given_splats import GivenSplats
 from backend.training.inputs import TrainingResult
@@ -55,6 +57,7 @@ class TrainJobs:
         self._workspace, self._live = workspace, live
         self._device: DeviceKind = device
         self._assets, self._captures = AssetStore(workspace), CaptureStore(workspace)
+        self._selections = SelectionStore(workspace)
         self._on_asset, self._on_asset_removed = on_asset, on_asset_removed
 
     def accept(self, wish: Train) -> JobCard:
@@ -90,6 +93,10 @@ class TrainJobs:
         if version.is_moved:
             message = f"The axes or the scale of '{asset.name}' were changed, so that its photos do not fit any more."
             raise UserError("bad_input", message, "Go on from a version before that, and place the object instead.")
+        for selection in (wish.start_selection, wish.start_hidden):
+            self._selections.read(version, selection)
+        if wish.learns == "selection" and not wish.start_selection:
+            raise UserError("bad_input", "No splats are selected that could learn.", "Select some, or train all.")
         return msgspec.structs.replace(wish, start_version=version.id), asset
 
     def do(self, card: JobCard, job: SteeredJob) -> Ending:
@@ -102,9 +109,17 @@ class TrainJobs:
         folder.path.mkdir(parents=True, exist_ok=True)
         self._on_asset(card.asset)
 
+        selection = hidden = ""
+
         def write(settings: TrainingSettings, result: TrainingResult) -> None:
+            nonlocal selection, hidden
             job.stage("Storing the splats")
-            self._store(card, settings, result)
+            made = self._store(card, wish, settings, result)
+            if result.origins is not None:
+                selection, hidden = (
+                    self._carried(wish, made, result.origins, name)
+                    for name in (wish.start_selection, wish.start_hidden)
+                )
 
         def stand_upright(capture: Capture) -> None:
             self._assets.stand_upright(card.asset, upward(capture))
@@ -116,7 +131,8 @@ class TrainJobs:
             figures |= {"psnr": report.psnr, "ssim": report.ssim}
         version = _version_of(card, report.steps)
         FiguresStore(self._workspace).keep(self._assets.version(card.asset, version), _measured(wish, report))
-        return Ending(report.finished, report.steps, int(str(report.plan["steps"])), figures, version)
+        steps = int(str(report.plan["steps"]))
+        return Ending(report.finished, report.steps, steps, figures, version, selection=selection, hidden=hidden)
 
     def show(self, card: JobCard, live: Representation) -> None:
         self._live.begin(card.asset, card.id, live)
@@ -142,16 +158,20 @@ class TrainJobs:
             if not known.deleted:
                 self._on_asset_removed(card.asset)
 
-    def _store(self, card: JobCard, settings: TrainingSettings, result: TrainingResult) -> None:
+    def _carried(self, wish: Train, made: VersionCard, origins: np.ndarray, selection: str) -> str:
+        """A selection of the start as one of what was made of it: of splats that come from selected ones."""
+        start = self._assets.version(wish.start_asset, wish.start_version)
+        return self._selections.keep(made, self._selections.read(start, selection)[origins])
+
+    def _store(self, card: JobCard, wish: Train, settings: TrainingSettings, result: TrainingResult) -> VersionCard:
         label = f"{registry.find(card.method).label}, {result.steps:,} steps"
         identifier = _version_of(card, result.steps)
         extra, start = None, ""
         if result.origins is not None:
-            wish = msgspec.json.decode(card.request, type=Train)
             version = self._assets.version(wish.start_asset, wish.start_version)
             start = version.id
             extra = {name: column[result.origins] for name, column in self._assets.extra(version).items()}
-        self._assets.add(
+        made = self._assets.add(
             card.asset,
             result.cloud,
             label=label,
@@ -164,6 +184,7 @@ class TrainJobs:
         )
         self._live.end(card.asset)
         self._on_asset(card.asset)
+        return made
 
     def _request(self, wish: Train, job: str, has_mesh: bool, *, resume: bool) -> TrainRequest:
         folder = self._workspace.job_folder(job)
@@ -192,7 +213,8 @@ class TrainJobs:
         before = None
         if version.edited_from:
             before = self._assets.read(self._assets.version(wish.start_asset, version.edited_from))
-        return GivenSplats(self._assets.read(version), before=before)
+        learns = self._selections.read(version, wish.start_selection) if wish.learns == "selection" else None
+        return GivenSplats(self._assets.read(version), learns=learns, before=before)
 
     def _capture_folder(self, wish: Train) -> Path:
         return capture_folder(wish.capture, self._captures)

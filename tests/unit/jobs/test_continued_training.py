@@ -12,7 +12,8 @@ from backend.cli.command import run
 from backend.splats.io import read_cloud, write_cloud
 from backend.store.garbage import collect
 from shared_protocol.errors import UserError
-from shared_protocol.messages import RunMethod, Train
+from shared_protocol.messages import RunMethod, Select, Train
+from shared_protocol.selecting import InBox, Inverted, Stored
 from shared_protocol.things import FolderCapture, JobState, Matrix
 from tests.unit.jobs.test_desk import Room, cloud_of
 from tests.unit.jobs.test_method_jobs import done, version
@@ -81,6 +82,26 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(room: Room, trained: J
     room.desk.cancel(first.job, False)
     room.desk.cancel(first.job, False)
     assert len(room.desk.assets()) == 1 and len(room.desk.versions(asset)) == 2
+
+
+def test_only_a_selection_learns_and_selections_follow(room: Room, trained: JobState, tiny_capture: Path) -> None:
+    asset = trained.asset
+    right = room.desk.select(Select(asset=asset, by=InBox(asset_from_box=RIGHT)))
+    left = room.desk.select(Select(asset=asset, by=Inverted(), base=right.selection))
+    options = {"start_selection": right.selection, "start_hidden": left.selection, "learns": "selection"}
+    state = room.wait(go_on(room, tiny_capture, asset, **options), "finished")
+    cloud, before = (cloud_of(room.desk.bake(asset, v)) for v in (state.version, trained.version))
+    count = left.count
+    outside = before.select(before.means[:, 0] < 0)
+    assert len(outside) == count and np.array_equal(cloud.means[:count], outside.means)
+    follows = room.desk.select(Select(asset=asset, version=state.version, by=Stored(selection=state.selection)))
+    hidden = room.desk.select(Select(asset=asset, version=state.version, by=Stored(selection=state.hidden)))
+    assert hidden.count == count and follows.count == len(cloud) - count > 0
+    assert not np.array_equal(cloud.sh[count:][:20], before.select(before.means[:, 0] >= 0).sh[:20])
+    with pytest.raises(UserError, match="No splats are selected"):
+        go_on(room, tiny_capture, asset, learns="selection")
+    with pytest.raises(UserError, match="not one of this version"):
+        go_on(room, tiny_capture, asset, start_selection="nothing")
 
 
 def test_from_the_command_line(tiny_capture: Path, tmp_path: Path) -> None:
