@@ -10,6 +10,9 @@ from numba import prange
 from backend.splats.cameras import Camera
 from backend.splats.kernels import parallel_kernel
 
+_SOLID = 0.5  # alpha from which on something is seen that hides what is behind it
+_REACH = 2.0  # standard deviations
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -51,6 +54,22 @@ def under_brush(view: Seen, path: np.ndarray, radius: float) -> np.ndarray:
     low, high = path.min(0) - np.float32(radius), path.max(0) + np.float32(radius)
     _near_path(view.places, view.in_front, path, low, high, np.float32(radius * radius), found)
     return found
+
+
+def on_surface(view: Seen, sizes: np.ndarray, depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Splats that are seen and not hidden by others.
+
+    sizes: [N] the greatest radius of each, in world units. depth, alpha: [H, W] of the picture of all of them.
+    Returns bool [N].
+    """
+    height, width = depth.shape
+    columns, rows = np.floor(view.places[:, 0]), np.floor(view.places[:, 1])
+    shown = view.in_front & (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    at = rows[shown].astype(np.int64), columns[shown].astype(np.int64)
+    nearest = np.where(alpha[at] > _SOLID, depth[at], np.inf)
+    # The depth of a pixel is the mean of what is seen there, so a splat may lie behind it by its own thickness.
+    shown[shown] = view.depths[shown] <= nearest + _REACH * sizes[shown]
+    return shown
 
 
 @parallel_kernel
