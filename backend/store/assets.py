@@ -210,11 +210,14 @@ class AssetStore:
             card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
         elif parent.extra:
             arrays = with_extra(arrays, delta.carried(self.extra(parent)))
-        return self._write(card, _with_binding(arrays, binding))
+        made = self._write(card, _with_binding(arrays, binding))
+        self._workspace.alive.put(made.id, cloud)
+        return made
 
     def remove(self, card: VersionCard) -> None:
         """With all that is kept about it. Nobody may be based on it."""
         self._workspace.drop(card)
+        self._workspace.alive.forget(card.id)
         self.payload_path(card).unlink(missing_ok=True)
         FiguresStore(self._workspace).forget(card)
         SelectionStore(self._workspace).forget(card)
@@ -239,12 +242,18 @@ class AssetStore:
 
     def read(self, card: VersionCard) -> SplatCloud:
         """Raises UserError when a file that it needs is missing or damaged."""
-        whole, *deltas = reversed(self._chain(card))
-        path = self.payload_path(whole)
-        cloud = arrays_to_cloud(read_arrays(path), path)
-        for step in deltas:
+        alive, chain = self._workspace.alive, self._chain(card)
+        number, cloud = next(
+            ((number, found) for number, step in enumerate(chain) if (found := alive.find(step.id)) is not None),
+            (len(chain) - 1, None),
+        )
+        if cloud is None:
+            path = self.payload_path(chain[-1])
+            cloud = arrays_to_cloud(read_arrays(path), path)
+        for step in reversed(chain[:number]):
             with self._damage_explained(step):
                 cloud = self._delta(step).apply(cloud)
+        alive.put(card.id, cloud)
         return cloud
 
     def _delta(self, card: VersionCard) -> SplatDelta:

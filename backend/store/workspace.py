@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from backend.splats.io.atomic import write_bytes
+from backend.store.alive import AliveClouds
 from backend.store.cards import (
     AnyCard,
     AssetCard,
@@ -61,6 +62,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         """Opens the folder, or makes it. Raises UserError when it is something else, or another process has it."""
         self.folder = Path(folder).absolute()
+        self.alive = AliveClouds()
         _make_or_check(self.folder)
         self._lock = FolderLock(self.folder / ".lock")
         try:
