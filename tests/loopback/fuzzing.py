@@ -30,6 +30,7 @@ from shared_protocol.things import (
     JobState,
     ManifestFile,
     Message,
+    PlacedAsset,
     SceneObject,
     UploadedCapture,
     ViewCamera,
@@ -54,6 +55,9 @@ SEEDS: tuple[Message, ...] = (
     m.Train(name="a", capture=FolderCapture(path=OUTSIDE), settings={"pace": 1.0}, steps=5),
     m.Train(name="b", capture=UploadedCapture(id=sha256(ONE)), method="counting"),
     m.RunMethod(method="crop", asset="asset-1", version="v1", settings={"keep": "inside"}, box=IDENTITY),
+    m.RunMethod(method="join", asset="asset-1", others=(PlacedAsset(asset="asset-2"),), selection="first"),
+    m.RunMethod(method="set_ground", asset="asset-1", points=((0.0, 0.0, 0.0), (1.0, 0.0, 0.0)), matrix=IDENTITY),
+    m.Train(name="c", capture=FolderCapture(path=OUTSIDE), start_asset="asset-1", learns="selection"),
     m.RunMethod(method="bind", asset="asset-1", vertices=_TRIANGLE, faces=_FACE, name="bind"),
     m.RunMethod(
         method="bind", asset="asset-1", vertices=_TRIANGLE, faces=_FACE, weights=_WEIGHTS, far_weights=_WEIGHTS
@@ -75,6 +79,11 @@ SEEDS: tuple[Message, ...] = (
             camera=_CAMERA, world_from_object=IDENTITY, path=np.eye(2, dtype=np.float32), radius_px=2
         ),
     ),
+    *(
+        m.Select(asset="asset-1", by=by, base="first")
+        for by in (selecting.Grown(steps=-2), selecting.Connected(color_tolerance=0.2), selecting.Floaters(most=3))
+    ),
+    m.Select(asset="asset-1", by=selecting.InMesh(vertices=_TRIANGLE, faces=_FACE, outside=True)),
     m.MeasureViews(asset="asset-1", capture=FolderCapture(path=OUTSIDE)),
     m.ListFigures(asset="asset-1", first=1),
     m.FetchPhoto(asset="asset-1", view="1.png", longer_side=4),
