@@ -141,6 +141,14 @@ class BlenderWindow:
         self._simulate(button, "PRESS", x, y, **held)
         self._simulate(button, "RELEASE", x, y, **held)
 
+    def drag(self, *places: tuple[float, float], button: str = "LEFTMOUSE", **held: bool) -> None:
+        """From the first place over the others to the last, with the button down."""
+        self.move(*places[0])
+        self._simulate(button, "PRESS", *places[0], **held)
+        for place in places[1:]:
+            self._simulate("MOUSEMOVE", "NOTHING", *place, **held)
+        self._simulate(button, "RELEASE", *places[-1], **held)
+
     def press(self, key: str, **held: bool) -> None:
         """Where the mouse is."""
         self._simulate(key, "PRESS", *self._mouse, **held)
