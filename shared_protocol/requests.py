@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from .limits import FILES_A_PAGE
+from .shapes import check_mesh, check_vertices
 from .things import (
     AS_STORED,
     Array,
@@ -81,7 +82,7 @@ class Train(Message, frozen=True):
     faces: Array | None = None  # [F, 3] int32
 
     def __post_init__(self) -> None:
-        _check_mesh(self.vertices, self.faces)
+        check_mesh(self.vertices, self.faces)
 
 
 class RunMethod(Message, frozen=True):
@@ -111,7 +112,7 @@ class RunMethod(Message, frozen=True):
         for numbers in (self.matrix or (), *self.points, *(other.asset_from_other for other in self.others)):
             if not all(map(math.isfinite, numbers)):
                 raise ValueError("maps and points need finite numbers")
-        _check_mesh(self.vertices, self.faces)
+        check_mesh(self.vertices, self.faces)
 
 
 class MeasureViews(Message, frozen=True):
@@ -240,7 +241,7 @@ class PoseMesh(Message, frozen=True):
     version: Identifier = ""
 
     def __post_init__(self) -> None:
-        _check_vertices(self.vertices)
+        check_vertices(self.vertices)
 
 
 class ListViews(Message, frozen=True):
@@ -272,7 +273,7 @@ class Render(Message, frozen=True):
         size = (self.camera.height, self.camera.width)
         if surface is not None and (surface.shape not in (size, (*size, 4)) or surface.dtype != np.float32):
             raise ValueError(f"surface_depth must be float32 {size} or {(*size, 4)}")
-        _check_mesh(self.surface_vertices, self.surface_faces)
+        check_mesh(self.surface_vertices, self.surface_faces)
 
 
 class GrantFrames(Message, frozen=True):
@@ -322,18 +323,6 @@ class CloseDownload(Message, frozen=True):
     download: Identifier
 
 
-def _check_mesh(vertices: Array | None, faces: Array | None) -> None:
-    if (vertices is None) != (faces is None):
-        raise ValueError("a mesh needs both its vertices and its faces")
-    if vertices is None or faces is None:
-        return
-    _check_vertices(vertices)
-    if faces.dtype != np.int32 or faces.ndim != 2 or faces.shape[1] != 3:
-        raise ValueError("faces must be int32 [F, 3]")
-    if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
-        raise ValueError("faces name vertices that are not there")
-
-
 def _check_weights(weights: Array | None, vertices: Array | None) -> None:
     if weights is None:
         return
@@ -341,8 +330,3 @@ def _check_weights(weights: Array | None, vertices: Array | None) -> None:
         raise ValueError("weights must be float32 [V], of the vertices of a mesh")
     if not ((weights >= 0) & (weights <= 1)).all():
         raise ValueError("weights must be from 0 to 1")
-
-
-def _check_vertices(vertices: Array) -> None:
-    if vertices.dtype != np.float32 or vertices.ndim != 2 or vertices.shape[1] != 3:
-        raise ValueError("vertices must be float32 [V, 3]")
