@@ -30,6 +30,7 @@ class EditingInputs:
     cloud: SplatCloud
     box: Box | None = None
     selected: np.ndarray | None = None  # bool [N]: what the edit is about; None = all splats
+    hidden: np.ndarray | None = None  # bool [N]: what no edit touches; None = nothing is hidden
     mesh: TriangleMesh | None = None  # in the cloud's frame
     matrix: np.ndarray | None = None  # [4, 4] affine, of the cloud's frame
     points: np.ndarray | None = None  # [P, 3] that were picked, in the cloud's frame
@@ -49,10 +50,18 @@ class EditingInputs:
         return chosen
 
     def region(self) -> np.ndarray | None:
-        """bool [N]: what is selected, else what is in the box; None = the edit is about all splats."""
-        if self.selected is None and self.box is not None:
-            return self.box.holds(self.cloud.means)
-        return self.selected
+        """bool [N]: what is selected, else what is in the box, and not hidden; None = the edit is about all splats."""
+        region = self.selected
+        if region is None and self.box is not None:
+            region = self.box.holds(self.cloud.means)
+        if self.hidden is None:
+            return region
+        return ~self.hidden if region is None else region & ~self.hidden
+
+    def spared(self) -> np.ndarray:
+        """bool [N]: what an edit that says by itself which splats it is about leaves alone all the same."""
+        spared = np.zeros(len(self.cloud), bool) if self.selected is None else ~self.selected
+        return spared if self.hidden is None else spared | self.hidden
 
     def wanted_region(self) -> np.ndarray:
         """The same for edits that make no sense for all splats. Raises UserError when it is not said, or nothing."""

@@ -105,6 +105,7 @@ class EditJobs:
         return EditingInputs(
             self._assets.read(version),
             selected=self._selections.read(version, wish.selection) if wish.selection else None,
+            hidden=self._selections.read(version, wish.hidden) if wish.hidden else None,
             box=None if wish.box is None else box_of(wish.box),
             mesh=mesh_of_job(arrays) if arrays.is_file() else None,
             matrix=None if wish.matrix is None else matrix_of(wish.matrix),

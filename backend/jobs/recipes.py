@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from backend.jobs.edit_jobs import INPUT_FILE, mesh_of_job
+from backend.editing.inputs import EditingInputs
+from backend.jobs.edit_jobs import INPUT_FILE, box_of, mesh_of_job
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh
 from backend.splats.triangle_mesh import TriangleMesh
@@ -139,8 +140,8 @@ def recipe_of(workspace: Workspace, version: VersionCard) -> Recipe:
         wish = msgspec.convert(version.asked, RunMethod)
         arrays = workspace.job_folder(version.job) / INPUT_FILE
         selected, how = None, selections.steps(parent, wish.selection) if wish.selection else ()
-        if wish.selection and not how:
-            selected = SplatMask.of(selections.read(parent, wish.selection))
+        if wish.hidden or (wish.selection and not how):
+            selected, how = SplatMask.of(_region(assets, selections, parent, wish)), ()
         steps.append(
             EditStep(
                 method=wish.method,
@@ -161,3 +162,15 @@ def recipe_of(workspace: Workspace, version: VersionCard) -> Recipe:
     if not steps:
         raise UserError("bad_input", "This version was not edited, so there is no recipe.", "Choose an edited one.")
     return Recipe.of(tuple(reversed(steps)))
+
+
+def _region(assets: AssetStore, selections: SelectionStore, version: VersionCard, wish: RunMethod) -> np.ndarray:
+    """bool [N]: the splats that an edit was about."""
+    inputs = EditingInputs(
+        assets.read(version),
+        box=None if wish.box is None else box_of(wish.box),
+        selected=selections.read(version, wish.selection) if wish.selection else None,
+        hidden=selections.read(version, wish.hidden) if wish.hidden else None,
+    )
+    region = inputs.region() if wish.method != "crop" else ~inputs.spared()
+    return np.ones(version.splats, bool) if region is None else region

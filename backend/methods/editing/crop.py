@@ -47,10 +47,8 @@ def run(config: CropSettings, inputs: EditingInputs, job: Job) -> EditingResult:
         inside[part] = inside_of(inputs, cloud.select(np.arange(len(cloud))[part]), config.margin)
         job.progress(min(start + _CHUNK, len(cloud)), len(cloud))
     keep = inside if config.keep == "inside" else ~inside
-    if inputs.selected is not None:
-        keep |= ~inputs.selected
-    result = EditingResult.kept(inputs, keep, hint="Move the shape, or keep the other side of it.")
-    job.note(f"{int(keep.sum()):,} of {len(cloud):,} splats stay.")
+    result = EditingResult.kept(inputs, keep | inputs.spared(), hint="Move the shape, or keep the other side of it.")
+    job.note(f"{len(result.cloud):,} of {len(cloud):,} splats stay.")
     return result
 
 

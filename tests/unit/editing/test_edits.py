@@ -30,7 +30,9 @@ FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
 
 
 def edited(method: str, selected: np.ndarray | None = HALF, cloud: SplatCloud = CLOUD, **more) -> EditingResult:
-    inputs = {name: more.pop(name) for name in ("box", "mesh", "matrix", "points", "others", "up") if name in more}
+    inputs = {
+        name: more.pop(name) for name in ("box", "hidden", "mesh", "matrix", "points", "others", "up") if name in more
+    }
     found = registry.find(method)
     settings = msgspec.convert(more, found.settings_type)
     return found.run(settings, EditingInputs(cloud, selected=selected, **inputs), QuietJob())
@@ -217,6 +219,22 @@ def test_a_sphere_is_what_fits_into_the_box() -> None:
     strict = edited("crop", None, box=Box(matrix), shape="sphere", margin=2.0).keep
     assert 0 < strict.sum() < made.keep.sum() and not (strict & ~made.keep).any()
     assert not (edited("crop", box=Box(matrix), shape="sphere").keep & HALF & ~made.keep).any()
+
+
+def test_what_is_hidden_is_left_alone() -> None:
+    hidden = CLOUD.means[:, 2] > 0
+    around = Box(np.diag([0.9, 9.0, 9.0, 1.0]))
+    for more in ({}, {"selected": None}, {"selected": None, "box": around}):
+        region = HALF if not more else np.abs(CLOUD.means[:, 0]) <= 0.9 if "box" in more else np.ones(600, bool)
+        made = edited("opacity", value=0.5, hidden=hidden, **more)
+        changed = made.cloud.opacity_logits != CLOUD.opacity_logits
+        assert np.array_equal(changed, region & ~hidden)
+        if "selected" not in more or "box" in more:
+            assert np.array_equal(edited("delete", hidden=hidden, **more).keep, ~region | hidden)
+    cropped = edited("crop", None, box=around, hidden=hidden).keep
+    assert np.array_equal(cropped, (np.abs(CLOUD.means[:, 0]) <= 0.9) | hidden)
+    with pytest.raises(UserError, match="No splats are selected"):
+        edited("delete", hidden, hidden=hidden)
 
 
 def test_a_mesh_encloses_also_where_it_is_open_or_turned_inside_out() -> None:
