@@ -41,6 +41,8 @@ class Binding:
     driver: Driver = "smooth"  # how maps of the mesh become those of splats
     strength: np.ndarray | None = None  # [N] float32, from 0, at rest whatever the mesh does, to 1; None = 1
     carrier: np.ndarray | None = None  # [V] float32: rigid splats go as one with the vertices of so much weight
+    distance: float | None = None  # world units, beyond which splats were far; None = chosen by the mesh
+    far: Far = "stay"  # what became of those
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -90,6 +92,7 @@ class Binding:
             "rigid": self.rigid,
             "options": np.array([self.keep_thickness, self.stretch_limit], np.float64),
             "driver": np.array([_STORED.index(self.driver)], np.int32),
+            "reach": np.array([-1 if self.distance is None else self.distance, self.far == "follow"], np.float64),
             **{name: array for name, array in optional.items() if array is not None},
         }
 
@@ -120,8 +123,14 @@ class Binding:
             raise ValueError("strengths must be float32 [N] from 0 to 1")
         if carrier is not None and not (_are_weights(carrier, len(mesh.vertices)) and carrier.any()):
             raise ValueError("what carries far splats must be float32 [V], not negative and not all 0")
+        # Where it was not stored yet, the mesh had chosen the distance as far as anybody knows.
+        reach = arrays.get("reach", np.array([-1, rigid.any()], np.float64))
+        if reach.shape != (2,) or not np.isfinite(reach).all():
+            raise ValueError("the distance of far splats and what becomes of them must be two numbers")
+        distance, far = None if reach[0] < 0 else float(reach[0]), "follow" if reach[1] else "stay"
         places = faces, barycentrics, heights, rigid
-        return cls(mesh, *places, bool(options[0]), float(options[1]), _STORED[driver[0]], strength, carrier)
+        how = bool(options[0]), float(options[1]), _STORED[driver[0]]
+        return cls(mesh, *places, *how, strength, carrier, distance, far)
 
 
 def bind_to_mesh(
@@ -150,7 +159,8 @@ def bind_to_mesh(
     usable, count = faces_to_hang_on(mesh), len(cloud)
     _refuse_weightless(weights, carrier)
     nowhere = np.full(count, UNBOUND, np.int32), np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
-    binding = Binding(mesh, *nowhere, np.zeros(count, bool), keep_thickness, stretch_limit, driver)
+    how = {"keep_thickness": keep_thickness, "stretch_limit": stretch_limit, "driver": driver}
+    binding = Binding(mesh, *nowhere, np.zeros(count, bool), **how, distance=distance, far=far)
     is_any_near = False
     candidates = np.flatnonzero(cloud.finite())
     chooser = FaceChooser(mesh, usable)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from backend.rigging.binding import Binding
@@ -17,4 +19,6 @@ def moved_binding(binding: Binding, matrix: np.ndarray, means: np.ndarray) -> Bi
     if np.linalg.det(turn) <= 0:
         return None
     vertices = binding.mesh.vertices @ turn.T + matrix[:3, 3]
+    if binding.distance is not None:
+        binding = replace(binding, distance=binding.distance * float(np.cbrt(np.linalg.det(matrix[:3, :3]))))
     return binding.resting(vertices.astype(np.float32), means)

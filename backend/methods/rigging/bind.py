@@ -8,7 +8,7 @@ import msgspec
 
 from backend.methods.job import Job
 from backend.methods.registry import method
-from backend.rigging.binding import bind_to_mesh
+from backend.rigging.binding import Binding, bind_to_mesh
 from backend.rigging.inputs import RiggingInputs, RiggingResult
 from shared_protocol.schema import setting
 
@@ -57,10 +57,32 @@ class BindSettings(msgspec.Struct, frozen=True, kw_only=True):
             advanced=True,
         ),
     ] = 20.0
+    as_before: Annotated[
+        bool,
+        setting(
+            "As before",
+            "Bound as the splats are bound already, whatever is set here: driver, distance, far splats, thickness and "
+            "limit are those of the binding that they have.",
+            advanced=True,
+        ),
+    ] = False
+
+    @classmethod
+    def of(cls, binding: Binding) -> BindSettings:
+        """With which the binding was made."""
+        return cls(
+            driver=binding.driver,
+            distance=binding.distance,
+            far=binding.far,
+            keep_thickness=binding.keep_thickness,
+            stretch_limit=binding.stretch_limit,
+        )
 
 
 @method(label="Bind to a mesh", help="Splats follow the mesh's triangles, and their colours turn along.")
 def run(config: BindSettings, inputs: RiggingInputs, job: Job) -> RiggingResult:
+    if config.as_before:
+        config = BindSettings.of(inputs.wanted_binding())
     binding = bind_to_mesh(
         inputs.cloud,
         inputs.mesh,
