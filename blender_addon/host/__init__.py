@@ -15,6 +15,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         final_render,
         held_versions,
         measured_views,
+        named_selections,
         objects,
         photo_comparison,
         preferences,
@@ -26,6 +27,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         selections,
         versions,
         view_flight,
+        view_masks,
         viewport,
     )
 
@@ -38,6 +40,8 @@ def _rooms() -> tuple[ModuleType, ...]:
         samples,
         objects,
         selections,
+        named_selections,
+        view_masks,
         versions,
         bindings,
         held_versions,

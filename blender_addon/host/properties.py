@@ -89,7 +89,7 @@ def _heard(event: events.Event) -> None:
 def _register(methods: tuple[things.MethodInfo, ...], groups: tuple[type[Any], ...]) -> None:
     global _registered, _catalog
     scene_group = _scene_group(methods, groups[-1])
-    for cls in (*groups, scene_group, SPLATWRIGHT_PG_object, SPLATWRIGHT_PG_window):
+    for cls in (*groups, scene_group, SPLATWRIGHT_PG_point, SPLATWRIGHT_PG_object, SPLATWRIGHT_PG_window):
         bpy.utils.register_class(cls)
         _registered = (*_registered, cls)
     for owner, group in (
@@ -118,6 +118,7 @@ def _is_mesh(_self: object, candidate: bpy.types.Object) -> bool:
 def _mesh_chosen(self: Any, _context: object) -> None:
     from . import bindings  # it looks at objects, which know their properties
 
+    self.mesh_topology = ""  # until somebody has bound to it, nobody knows whether its faces are those of the binding
     bindings.depend_on_mesh(self.id_data)
 
 
@@ -135,6 +136,10 @@ def _is_box(_self: object, candidate: bpy.types.Object) -> bool:
     )
 
 
+class SPLATWRIGHT_PG_point(bpy.types.PropertyGroup):
+    place: bpy.props.FloatVectorProperty(name="Place", description="In the splats' own frame", size=3)
+
+
 class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
     """A splat object points at an asset of the backend; "" = this is no splat object."""
 
@@ -145,6 +150,11 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
     )
     hidden: bpy.props.StringProperty(
         name="Hidden", description="Which splats of that version are neither drawn nor rendered; empty: none"
+    )
+    picked: bpy.props.CollectionProperty(
+        name="Points",
+        description="Points on the splats that were picked, for axes, ground and scale",
+        type=SPLATWRIGHT_PG_point,
     )
     name: bpy.props.StringProperty(name="Name", description="What the asset was called when the file was saved")
     file: bpy.props.StringProperty(
@@ -174,6 +184,17 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
     )
     mesh_far: bpy.props.StringProperty(
         name="Far Follow", description="The vertex group of the mesh that far splats follow"
+    )
+    mesh_topology: bpy.props.StringProperty(
+        name="Topology", description="Which vertices made which faces of the mesh when it was bound to; empty: unknown"
+    )
+    mesh_at_rest: bpy.props.BoolProperty(
+        name="At Rest", description="The mesh was bound to as its armature is at rest", default=True
+    )
+    rebinds: bpy.props.BoolProperty(
+        name="Rebind Automatically",
+        description="When the mesh gets other vertices or faces, bind to them where its surface at rest is the same",
+        default=True,
     )
     colors: bpy.props.EnumProperty(
         name="Colors",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from ..core import gestures, settings_enum
+from ..protocol import selecting
 
 ATTRIBUTES = (
     ("opacity", "Opacity", "How much a splat hides what is behind it, 0 to 1"),
@@ -13,6 +16,16 @@ ATTRIBUTES = (
     ("distance", "Distance", "From the middle of all splats, in units of the splats' own frame"),
     ("sh_energy", "View Dependence", "How much a splat's color changes with the direction it is seen from"),
 )
+
+
+def _bias_chosen(self: Any, context: Any) -> None:
+    """The object that was told apart is selected again, as the slider goes."""
+    from . import current, objects, selections
+
+    splats = context.view_layer.objects.active if current.is_interactive() else None
+    if splats is None or not objects.is_splats(splats) or not selections.knows_labels(splats):
+        return
+    selections.change_soon(splats, selecting.Labelled(label=1, bias=self.bias))
 
 
 class SelectionProperties(bpy.types.PropertyGroup):
@@ -56,6 +69,19 @@ class SelectionProperties(bpy.types.PropertyGroup):
         items=[(*item, "NONE", settings_enum.enum_number(item[0])) for item in ATTRIBUTES],
         default="opacity",
         options=set(),
+    )
+    bias: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Background Bias",
+        description="Above 0 fewer and surer splats belong to the object, below 0 more",
+        default=0,
+        min=-1,
+        max=1,
+        subtype="FACTOR",
+        options=set(),
+        update=_bias_chosen,
+    )
+    set_name: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Name", description="Under which a selection is kept", default="Set", maxlen=60
     )
     low: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="From", description="The lowest value that is selected", default=0, options=set()

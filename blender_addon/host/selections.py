@@ -18,6 +18,7 @@ from ..core.selecting import Shown
 from ..protocol import errors, messages, selecting
 from . import current, eyes, objects
 
+SLIDER_LABEL = "Background Bias"  # of the undo steps of a slider
 _PATIENCE_S = 120.0  # for one answer, where there is no window: a version's neighbours may have to be found first
 
 
@@ -85,6 +86,25 @@ def change(wanted: Change) -> messages.SelectionInfo | None:
     _waiting.append(wanted)
     _go_on()
     return None
+
+
+def change_soon(splats: Any, by: selecting.Selector) -> None:
+    """In a window, for a slider: the newest of its wishes is what is carried out next."""
+    wanted = Change(splats.name, lambda now: now.select(by), Shown.with_selected, SLIDER_LABEL)
+    for old in [old for old in _waiting if (old.object, old.undo) == (wanted.object, wanted.undo)]:
+        _waiting.remove(old)
+    try:
+        change(wanted)
+    except errors.UserError as error:
+        current.tell(error)
+
+
+def knows_labels(splats: Any) -> bool:
+    """Whether objects have been told apart in the version that is shown, as far as that is known."""
+    from . import named_selections
+
+    named = named_selections.of(splats.splatwright.asset, splats.splatwright.version)
+    return named is not None and named.labels > 0
 
 
 def is_busy() -> bool:

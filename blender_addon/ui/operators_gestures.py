@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
@@ -39,7 +40,35 @@ _HELP: dict[Shape, str] = {
 }
 
 
-class DrawnOperator(SelectOperator):
+class SeenFrom:
+    """What selects by what is seen: in the 3D view, or through a camera."""
+
+    camera: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Camera",
+        description="The places are pixels of the picture that F12 makes of this camera; empty: of the 3D view",
+        options={"SKIP_SAVE"},
+    )
+
+    def view(self, context: Any, splats: Any) -> tuple[things.ViewCamera, things.Matrix]:
+        """The camera, and where the splats stand. Raises UserError when there is none."""
+        depsgraph = context.evaluated_depsgraph_get()
+        world = as_matrix(np.array(splats.evaluated_get(depsgraph).matrix_world, np.float64))
+        if self.camera:
+            return cameras.view_camera_of_scene(context.scene, object_called(self.camera), depsgraph), world
+        region, region_3d = context.region, context.region_data
+        if region is None or not isinstance(region_3d, bpy.types.RegionView3D):
+            raise errors.UserError("bad_input", "There is no 3D view to look from.", "Give a camera's name.")
+        return cameras.view_camera_of_region(region, region_3d), world
+
+    def in_picture(self, places: Iterable[tuple[float, float]], height: int) -> Any:
+        """Places from the lower left corner as pixels of the camera's picture, [P, 2]. Raises UserError."""
+        found = tuple((float(x), float(y)) for x, y in places)
+        if not all(math.isfinite(value) for place in found for value in place):
+            raise errors.UserError("bad_input", "The path has places that are no numbers.", "Give finite ones.")
+        return gestures.in_picture(found, height)
+
+
+class DrawnOperator(SeenFrom, SelectOperator):
     """What selects by a line over a view. A script gives the line; an artist draws it."""
 
     path: bpy.props.CollectionProperty(  # type: ignore[valid-type]
@@ -50,11 +79,6 @@ class DrawnOperator(SelectOperator):
     )
     surface_only: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Surface Only", description="Only splats that are seen, not what lies behind them"
-    )
-    camera: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Camera",
-        description="The places are pixels of the picture that F12 makes of this camera; empty: of the 3D view",
-        options={"SKIP_SAVE"},
     )
     from_tool: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
 
@@ -169,25 +193,6 @@ class DrawnOperator(SelectOperator):
         info = selections.counted(splats) if splats is not None else None
         self._area.header_text_set(selected_of(info) if info else "No splats selected")
 
-    # ---- what it selects by
-
-    def view(self, context: Any, splats: Any) -> tuple[things.ViewCamera, things.Matrix]:
-        """The camera that the path is drawn over, and where the splats stand. Raises UserError when there is none."""
-        depsgraph = context.evaluated_depsgraph_get()
-        world = as_matrix(np.array(splats.evaluated_get(depsgraph).matrix_world, np.float64))
-        if self.camera:
-            return cameras.view_camera_of_scene(context.scene, object_called(self.camera), depsgraph), world
-        region, region_3d = context.region, context.region_data
-        if region is None or not isinstance(region_3d, bpy.types.RegionView3D):
-            raise errors.UserError("bad_input", "There is no 3D view to look from.", "Give a camera's name.")
-        return cameras.view_camera_of_region(region, region_3d), world
-
-    def places(self, height: int) -> Any:
-        """The path as pixels of a camera's picture, [P, 2]."""
-        if not all(math.isfinite(value) for place in self.path for value in place.loc):
-            raise errors.UserError("bad_input", "The path has places that are no numbers.", "Give finite ones.")
-        return gestures.in_picture(tuple(tuple(place.loc) for place in self.path), height)
-
 
 class SPLATWRIGHT_OT_select_outline(DrawnOperator, bpy.types.Operator):
     bl_idname = "splatwright.select_outline"
@@ -211,7 +216,8 @@ class SPLATWRIGHT_OT_select_outline(DrawnOperator, bpy.types.Operator):
         return selecting.InOutline(
             camera=camera,
             world_from_object=world,
-            points=self.places(camera.height),
+            points=self.in_picture((place.loc for place in self.path), camera.height),
+            surface_only=self.surface_only,
         )
 
 
@@ -235,8 +241,9 @@ class SPLATWRIGHT_OT_select_brush(DrawnOperator, bpy.types.Operator):
         return selecting.UnderBrush(
             camera=camera,
             world_from_object=world,
-            path=self.places(camera.height),
+            path=self.in_picture((place.loc for place in self.path), camera.height),
             radius_px=self.radius,
+            surface_only=self.surface_only,
         )
 
 

@@ -105,9 +105,7 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         """What the category of the method takes from the scene, and what the splats will follow."""
         chosen: Any = context.scene.splatwright
         if method.category == "editing":
-            box = object_called(self.box) if self.box else chosen.box
-            if box is not None:
-                return {"box": regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())}, None
+            return self._region(context, splats), None
         if method.category == "rigging":
             as_posed = method.id in _TAKE_THE_MESH_AS_POSED
             followed = splats.splatwright.mesh if as_posed else None
@@ -127,6 +125,18 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
             rig = regions.rig_of(splats, mesh, groups, at_rest=chosen.bind_pose == "REST")
             return rig, Leader(mesh.name, groups)
         return {}, None
+
+
+    def _region(self, context: Any, splats: Any) -> dict[str, Any]:
+        """What an edit takes: the points that were picked, and an object around a region, as a box and as a mesh."""
+        found: dict[str, Any] = {"points": tuple(tuple(point.place) for point in splats.splatwright.picked)}
+        box = object_called(self.box) if self.box else context.scene.splatwright.box
+        if box is not None:
+            found["box"] = regions.asset_from_box(splats, box, context.evaluated_depsgraph_get())
+            if box.type == "MESH" and len(box.data.polygons):
+                mesh = regions.mesh_of(splats, box, at_rest=False)
+                found |= {"vertices": mesh.vertices, "faces": mesh.faces}
+        return found
 
 
 class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):

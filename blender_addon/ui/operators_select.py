@@ -55,6 +55,11 @@ class SplatsOperator:
             self.report({"INFO"}, selected_of(info))  # type: ignore[attr-defined]
 
 
+def mode_called(word: str) -> selecting.Mode:
+    """By the word that `MODES` has for it."""
+    return _MODES[word]
+
+
 class SelectOperator(SplatsOperator):
     """What selects: it says by what, and `mode` says what becomes of those that are selected already."""
 
@@ -63,7 +68,7 @@ class SelectOperator(SplatsOperator):
     )
 
     def act(self, context: Any, splats: Any) -> None:
-        by, mode = self.selector(context, splats), _MODES[self.mode]
+        by, mode = self.selector(context, splats), mode_called(self.mode)
         self.change(selections.Change(splats.name, lambda now: now.select(by, mode), Shown.with_selected, UNDO_LABEL))
 
     def selector(self, context: Any, splats: Any) -> selecting.Selector:
@@ -190,21 +195,6 @@ def _volume(context: Any, splats: Any, name: str) -> Any:
     return regions.asset_from_box(splats, _region(context, name), context.evaluated_depsgraph_get())
 
 
-class SPLATWRIGHT_OT_select_grow(SplatsOperator, bpy.types.Operator):
-    bl_idname = "splatwright.select_grow"
-    bl_label = "Grow Selection"
-    bl_description = "Select the neighbours of the selected splats, too, or leave out those at the rim"
-
-    steps: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="Steps", description="Below 0: the selection shrinks", default=1, min=-50, max=50
-    )
-
-    def act(self, context: Any, splats: Any) -> None:
-        refuse_none_selected(splats)
-        by = selecting.Grown(steps=self.steps)
-        self.change(selections.Change(splats.name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL))
-
-
 def refuse_none_selected(splats: Any) -> None:
     if not splats.splatwright.selection:
         raise errors.UserError("bad_input", f"No splats of '{splats.name}' are selected.", "Select some first.")
@@ -252,7 +242,6 @@ CLASSES: tuple[type[Any], ...] = (
     SPLATWRIGHT_OT_select_box,
     SPLATWRIGHT_OT_select_sphere,
     SPLATWRIGHT_OT_select_mesh,
-    SPLATWRIGHT_OT_select_grow,
     SPLATWRIGHT_OT_hide_selected,
     SPLATWRIGHT_OT_reveal,
 )

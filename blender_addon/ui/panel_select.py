@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..core import selecting, wording
-from ..host import selections
+from ..host import named_selections, selections, view_masks
 from .chosen_splats import active_splats
 from .method_panels import draw_choices
 from .paragraphs import paragraph
@@ -30,6 +30,8 @@ class SPLATWRIGHT_PT_select(SidebarPanel, bpy.types.Panel):
         _draw_by_color(layout, context)
         _draw_by_range(layout, context)
         _draw_by_volume(layout, context)
+        _draw_named(layout, context, splats)
+        _draw_objects(layout, context, splats)
 
 
 def _draw_counts(layout: Any, splats: Any) -> None:
@@ -47,6 +49,10 @@ def _draw_all(layout: Any) -> None:
     row = column.row(align=True)
     row.operator("splatwright.select_grow", text="Grow", icon="ADD").steps = 1
     row.operator("splatwright.select_grow", text="Shrink", icon="REMOVE").steps = -1
+    row.operator("splatwright.select_linked", text="Linked")
+    row = column.row(align=True)
+    row.operator("splatwright.select_floaters", text="Floaters")
+    row.operator("splatwright.select_contributing", text="In View")
     row = column.row(align=True)
     row.operator("splatwright.hide_selected", text="Hide", icon="HIDE_ON")
     row.operator("splatwright.reveal", text="Reveal", icon="HIDE_OFF")
@@ -85,6 +91,42 @@ def _draw_by_volume(layout: Any, context: Any) -> None:
     for operator, icon in (("box", "MESH_CUBE"), ("sphere", "MESH_UVSPHERE"), ("mesh", "MESH_DATA")):
         body.label(text={"box": "Its box", "sphere": "Its ball", "mesh": "Its mesh"}[operator], icon=icon)
         _draw_modes(body, f"splatwright.select_{operator}")
+
+
+def _draw_named(layout: Any, context: Any, splats: Any) -> None:
+    header, body = layout.panel("SPLATWRIGHT_select_named", default_closed=True)
+    header.label(text="Named Sets")
+    if body is None:
+        return
+    row = body.row(align=True)
+    row.prop(context.scene.splatwright.select, "set_name", text="")
+    row.operator("splatwright.name_selection", text="", icon="ADD")
+    named = named_selections.of(splats.splatwright.asset, splats.splatwright.version)
+    for item in () if named is None else named.selections:
+        row = body.row(align=True)
+        row.label(text=f"{item.name} ({wording.count(item.count)})")
+        for mode, icon in (("SET", "SELECT_SET"), ("ADD", "SELECT_EXTEND"), ("SUBTRACT", "SELECT_SUBTRACT")):
+            button = row.operator("splatwright.select_named", text="", icon=icon)
+            button.name, button.mode = item.name, mode
+        row.operator("splatwright.forget_selection", text="", icon="X").name = item.name
+
+
+def _draw_objects(layout: Any, context: Any, splats: Any) -> None:
+    header, body = layout.panel("SPLATWRIGHT_select_objects", default_closed=True)
+    header.label(text="Object by Outlines")
+    if body is None:
+        return
+    views = view_masks.of(splats.splatwright.asset, splats.splatwright.version)
+    outlined = f"Outlined in {len(views)} views" if len(views) != 1 else "Outlined in 1 view"
+    paragraph(body, context, outlined if views else "Draw around the object in views from a few sides.", "INFO")
+    row = body.row(align=True)
+    row.operator("splatwright.draw_mask", text="Outline", icon="GREASEPENCIL")
+    row.operator("splatwright.clear_masks", text="", icon="X")
+    body.operator("splatwright.label_splats", icon="MOD_MASK")
+    if selections.knows_labels(splats):
+        draw_choices(body, context.scene.splatwright.select, "bias")
+        button = body.operator("splatwright.select_labelled", text="Select Object")
+        button.bias = context.scene.splatwright.select.bias
 
 
 def _draw_modes(layout: Any, operator: str, **arguments: Any) -> None:

@@ -1,4 +1,4 @@
-# pyright: reportIncompatibleMethodOverride=false, reportSelfClsParameterName=false
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false, reportSelfClsParameterName=false
 """Tools of the toolbar that select splats in Object Mode, with the keys that Blender's artists know.
 
 While one of them is active, the keys that select, hide and delete objects do so with splats of the active object.
@@ -46,6 +46,9 @@ _SHARED: tuple[_Key, ...] = (
         ctrl=True,
         shift=True,
     ),
+    _key("select_flood", "L"),
+    _key("select_flood", "L", properties=(("add", True),), shift=True),
+    _key("select_linked", "L", ctrl=True),
     _key("select_grow", "NUMPAD_PLUS", properties=(("steps", 1),), ctrl=True),
     _key("select_grow", "NUMPAD_MINUS", properties=(("steps", -1),), ctrl=True),
     _key("hide_selected", "H"),
@@ -122,7 +125,49 @@ class BrushTool(SelectTool):
         gesture_drawing.draw_brush(place, context.scene.splatwright.select.brush_radius)
 
 
-TOOLS: tuple[type[SelectTool], ...] = (BoxTool, LassoTool, PolygonTool, BrushTool)
+class FloodTool(SelectTool):
+    bl_idname = "splatwright.flood"
+    bl_label = "Flood Select Splats"
+    bl_description = "Click splats to select all that hangs together with them and has their color"
+    bl_icon = "ops.paint.weight_fill"
+    bl_cursor = "PAINT_CROSS"
+    bl_keymap = (
+        _key("select_flood", "LEFTMOUSE"),
+        _key("select_flood", "LEFTMOUSE", properties=(("add", True),), shift=True),
+        *_SHARED,
+    )
+
+    def draw_settings(context: Any, layout: Any, tool: Any) -> None:  # noqa: N805  Blender calls it so
+        _draw_settings(context, layout, "tolerance")
+
+
+class ColorTool(SelectTool):
+    bl_idname = "splatwright.color"
+    bl_label = "Select Splats by Color"
+    bl_description = "Click a splat to select all of about its color"
+    bl_icon = "ops.sculpt.mask_by_color"
+    bl_cursor = "EYEDROPPER"
+    bl_keymap = (*_by_mouse("pick_color", "PRESS"), *_SHARED)
+
+    def draw_settings(context: Any, layout: Any, tool: Any) -> None:  # noqa: N805  Blender calls it so
+        _draw_settings(context, layout, "color", "tolerance")
+
+
+class PointTool(SelectTool):
+    bl_idname = "splatwright.point"
+    bl_label = "Pick Points on Splats"
+    bl_description = "Click places on splats, by which axes, ground and scale are set"
+    bl_icon = "ops.paint.eyedropper_add"
+    bl_cursor = "EYEDROPPER"
+    bl_keymap = (_key("pick_point", "LEFTMOUSE"), _key("clear_points", "BACK_SPACE"))
+
+    def draw_settings(context: Any, layout: Any, tool: Any) -> None:  # noqa: N805  Blender calls it so
+        splats = active_splats(context)
+        count = 0 if splats is None else len(splats.splatwright.picked)
+        layout.label(text=f"{count} points picked; Backspace clears them")
+
+
+TOOLS: tuple[type[SelectTool], ...] = (BoxTool, LassoTool, PolygonTool, BrushTool, FloodTool, ColorTool, PointTool)
 
 
 def register() -> None:

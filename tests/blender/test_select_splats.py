@@ -291,6 +291,12 @@ def test_undo_while_a_job_runs_shows_what_was_and_the_job_ends_as_a_step_of_its_
         ("reveal", {}, "No splats of 'ball' are hidden"),
         ("edit_selected", {"method": "delete"}, "No splats of 'ball' are selected"),
         ("join", {}, "no other splats"),
+        ("select_grow", {}, "No splats of 'ball' are selected"),
+        ("select_linked", {}, "No splats of 'ball' are selected"),
+        ("name_selection", {"name": "head"}, "No splats of 'ball' are selected"),
+        ("pick_color", {"camera": "Above", "x": -5}, "outside of the view"),
+        ("pick_color", {"camera": "Above", "x": 2, "y": 2}, "no splat at this place"),
+        ("label_splats", {}, "Nothing is outlined"),
     ],
 )
 def test_what_is_missing_is_said_and_nothing_is_changed(
@@ -304,3 +310,99 @@ def test_what_is_missing_is_said_and_nothing_is_changed(
     with pytest.raises(RuntimeError, match=sentence):
         getattr(bpy.ops.splatwright, operator)(**arguments)
     assert before == {name: getattr(ball.splatwright, name) for name in before}
+
+
+def test_what_is_inside_or_outside_of_a_mesh_is_selected(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    means = centres(connected, ball)
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=0.5, segments=32, ring_count=16)
+    mesh = bpy.context.view_layer.objects.active
+    mesh.matrix_world = ball.matrix_world @ mesh.matrix_world.Translation((1, 0, 0))
+    bpy.context.view_layer.update()
+    far = np.linalg.norm(means - (1, 0, 0), axis=1)
+    assert bpy.ops.splatwright.select_mesh(object=ball.name, mesh=mesh.name) == {"FINISHED"}
+    inside = info_of(connected, room, ball).count
+    assert (far < 0.49).sum() <= inside <= (far < 0.51).sum() and inside > 20
+    bpy.ops.splatwright.select_mesh(object=ball.name, mesh=mesh.name, outside=True)
+    assert info_of(connected, room, ball).count == len(means) - inside
+
+
+def test_a_selection_grows_floods_and_shrinks(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    camera = camera_above(ball)
+    bpy.ops.splatwright.select_brush(path=path((200, 200)), radius=15, camera=camera.name, surface_only=True)
+    few = info_of(connected, room, ball).count
+    assert bpy.ops.splatwright.select_grow(steps=2) == {"FINISHED"}
+    more = info_of(connected, room, ball).count
+    assert 0 < few < more < 1500
+    bpy.ops.splatwright.select_linked()
+    assert info_of(connected, room, ball).count == 1500
+    bpy.ops.splatwright.select_flood(x=200, y=200, camera=camera.name, tolerance=0.2)
+    assert few < info_of(connected, room, ball).count < 1500
+    bpy.ops.splatwright.select_floaters(most=10)
+    assert ball.splatwright.selection == ""
+    bpy.ops.splatwright.select_contributing(camera=camera.name, at_least=0.5)
+    assert 0 < info_of(connected, room, ball).count < 1500
+
+
+def test_a_named_set_follows_its_splats_through_an_edit(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    name, means = ball.name, centres(connected, ball)
+    bpy.ops.splatwright.select_range(attribute="opacity", low=0.5, high=1)
+    assert bpy.ops.splatwright.name_selection(name="solid") == {"FINISHED"}
+    box = add_box(ball, (0, -2, -2), (4, 2, 2))
+    bpy.ops.splatwright.select_box(object=name, box=box.name)
+    assert bpy.ops.splatwright.edit_selected(object=name, method="delete") == {"FINISHED"}
+    assert bpy.ops.splatwright.select_named(object=name, name="solid") == {"FINISHED"}
+    assert info_of(connected, room, named(name)).count == ((means[:, 2] > 0) & (means[:, 0] <= 0)).sum()
+    bpy.ops.splatwright.forget_selection(object=name, name="solid")
+    with pytest.raises(RuntimeError, match="solid"):
+        bpy.ops.splatwright.select_named(object=name, name="solid")
+
+
+def test_the_eyedropper_takes_a_color_and_points(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    camera = camera_above(ball)
+    means = centres(connected, ball)
+    where = in_world(ball, means)
+    assert bpy.ops.splatwright.pick_color(camera=camera.name, x=200, y=200) == {"FINISHED"}
+    color = np.array(bpy.context.scene.splatwright.select.color)
+    colors = 0.5 + 0.45 * means
+    nearest = np.linalg.norm(colors - color, axis=1).min()
+    assert nearest < 0.01, "the color of one of them"
+    found = (np.linalg.norm(colors - color, axis=1) <= 0.1).sum()
+    assert abs(info_of(connected, room, ball).count - found) <= 2
+    for x, y in ((200, 200), (250, 200), (200, 250)):
+        bpy.ops.splatwright.pick_point(camera=camera.name, x=x, y=y)
+    picked = np.array([tuple(point.place) for point in ball.splatwright.picked])
+    at = (in_world(ball, picked)[:, :2] - np.array(ball.location[:2])) * 50 + 200
+    assert np.linalg.norm(at - [(200, 200), (250, 200), (200, 250)], axis=1).max() < 15
+    assert bpy.ops.splatwright.run_method(method="set_scale", settings='{"length": 10}') == {"FINISHED"}
+    moved = centres(connected, ball)
+    scale = 10 / np.linalg.norm(picked[0] - picked[1])
+    assert np.allclose(np.linalg.norm(moved, axis=1), scale * np.linalg.norm(means, axis=1), rtol=1e-3)
+    bpy.ops.splatwright.clear_points()
+    assert len(ball.splatwright.picked) == 0 and len(where) == len(moved)
+
+
+def test_an_object_that_is_outlined_in_two_views_is_told_apart(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    means, name = centres(connected, ball), ball.name
+    above = camera_above(ball)
+    below = bpy.data.objects.new("Below", above.data)
+    bpy.context.scene.collection.objects.link(below)
+    below.location, below.rotation_euler = (*ball.location[:2], -24), (0, np.pi, 0)
+    bpy.context.view_layer.update()
+    bpy.ops.splatwright.draw_mask(path=RIGHT_HALF, camera="Above")
+    bpy.ops.splatwright.draw_mask(path=path((0, 0), (200, 0), (200, 400), (0, 400)), camera="Below")
+    assert bpy.ops.splatwright.label_splats(object=name) == {"FINISHED"}
+    right = in_world(ball, means)[:, 0] > ball.location.x
+    found = info_of(connected, room, named(name)).count
+    assert abs(found - right.sum()) < 0.1 * len(means)
+    bpy.ops.splatwright.select_labelled(object=name, label=1, bias=0.9)
+    assert info_of(connected, room, named(name)).count <= found
