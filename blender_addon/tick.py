@@ -6,7 +6,7 @@ import logging
 
 import bpy
 
-from .host import backend_life, current, eyes, local_display, viewport
+from .host import backend_life, current, eyes, local_display, rebinding, viewport
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ def tick() -> float:
             backend_life.look_for_backend()
         current.drain()
         viewport.advance()
+        rebinding.advance()
     except Exception as error:  # noqa: BLE001  whatever it was, the next event is drained
         _report(error)
     if eyes.are_waiting():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 import bpy
@@ -28,6 +29,8 @@ class _Bound(msgspec.Struct):
     known: messages.PoseMesh | None = None  # the newest one that it has answered
     is_asking: bool = False
     told: int = 0
+    topology: str = ""  # of the mesh, where it is another one than it was bound with
+    since: float = 0.0  # the mesh has had that topology, on the clock of `time.monotonic`
     trouble: str = ""
 
 
@@ -47,6 +50,22 @@ def pose_of(object: bpy.types.Object) -> str:
 def trouble_of(object: bpy.types.Object) -> str:
     """One sentence when the object cannot follow its mesh; else ""."""
     return _bound[object.session_uid].trouble if object.session_uid in _bound else ""
+
+
+def with_another_topology(seconds: float) -> list[tuple[bpy.types.Object, str]]:
+    """Splats whose mesh has had another topology than they were bound with for so long, and which one that is."""
+    until = time.monotonic() - seconds
+    found = {key: state.topology for key, state in _bound.items() if state.topology and state.since <= until}
+    if not found:
+        return []
+    return [(item, found[item.session_uid]) for item in bpy.data.objects if item.session_uid in found]
+
+
+def say_trouble(object: bpy.types.Object, trouble: str) -> None:
+    """Why the object cannot follow its mesh, as long as the mesh stays as it is."""
+    if object.session_uid in _bound:
+        _bound[object.session_uid].trouble = trouble
+        current.redraw()
 
 
 def has_news() -> bool:
@@ -76,7 +95,12 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
         state = _bound.setdefault(object.session_uid, _Bound())
         if state.is_asking:  # what has changed since is seen by the next call
             continue
-        pose = _pose(object, mesh, depsgraph, f"{object.session_uid}/{state.told % _NAMES}")
+        if _is_being_bound(object):
+            continue
+        vertices, topology = meshes.positions_and_topology(mesh, depsgraph)
+        if _has_another_topology(object, mesh, state, len(vertices), topology):
+            continue
+        pose = _pose(object, mesh, depsgraph, f"{object.session_uid}/{state.told % _NAMES}", vertices)
         if state.sent is None or not _is_same(pose, state.sent):
             _tell(link, state, pose)
 
@@ -134,13 +158,43 @@ def forget() -> None:
     _bound.clear()
 
 
+def _is_being_bound(object: Any) -> bool:
+    """What follows then is what the job makes."""
+    job = current.session().job_of_asset(object.splatwright.asset)
+    return job is not None and job.state.category == "rigging"
+
+
+def _has_another_topology(object: Any, mesh: bpy.types.Object, state: _Bound, count: int, topology: str) -> bool:
+    """Whether the binding is to other vertices or faces than the mesh has now; says so once for each topology."""
+    own = object.splatwright
+    info = versions.find(own.asset, objects.shown_version(object) or current.session().assets[own.asset].head)
+    if info is None or (count == info.bound_vertices and own.mesh_topology in ("", topology)):
+        if state.topology:
+            state.topology = state.trouble = ""
+        return False
+    if topology != state.topology:
+        what = "faces" if count == info.bound_vertices else "vertices"
+        message = f"'{mesh.name}' has other {what} than the splats were bound to."
+        error = errors.UserError("bad_input", message, "Bind again, or undo what changed it.", "splatwright.bind_again")
+        state.topology, state.since, state.trouble = topology, time.monotonic(), message
+        if not own.rebinds:
+            current.tell(error)
+    return True
+
+
 def _pose(
-    object: bpy.types.Object, mesh: bpy.types.Object, depsgraph: bpy.types.Depsgraph, name: str
+    object: bpy.types.Object,
+    mesh: bpy.types.Object,
+    depsgraph: bpy.types.Depsgraph,
+    name: str,
+    of_mesh: np.ndarray | None = None,
 ) -> messages.PoseMesh:
+    """of_mesh: [V, 3], its vertices in its own frame, where they have been read already."""
+    of_mesh = meshes.positions(mesh, depsgraph) if of_mesh is None else of_mesh
     asset_from_world = np.linalg.pinv(np.array(object.evaluated_get(depsgraph).matrix_world, np.float64))
     world_from_mesh = np.array(mesh.evaluated_get(depsgraph).matrix_world, np.float64)
     matrix = asset_from_world @ world_from_mesh
-    vertices = meshes.positions(mesh, depsgraph) @ matrix[:3, :3].T + matrix[:3, 3]  # [V, 3]
+    vertices = of_mesh @ matrix[:3, :3].T + matrix[:3, 3]  # [V, 3]
     return messages.PoseMesh(
         pose=f"{_CLIENT}/{name}",
         asset=object.splatwright.asset,  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,6 +54,17 @@ def positions(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array
     """The vertices of the object's evaluated mesh in its own frame, [V, 3] float32."""
     with _mesh_of(object.evaluated_get(depsgraph)) as mesh:
         return _positions(mesh)
+
+
+def positions_and_topology(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[Array, str]:
+    """As `positions`; and a word for which vertices make which faces, the same as long as they do."""
+    with _mesh_of(object.evaluated_get(depsgraph)) as mesh:
+        return _positions(mesh), _topology(mesh)
+
+
+def topology(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> str:
+    """As `positions_and_topology` has it."""
+    return positions_and_topology(object, depsgraph)[1]
 
 
 def vertex_weights(object: bpy.types.Object, depsgraph: bpy.types.Depsgraph, group: str) -> Array:
@@ -159,6 +171,16 @@ def _triangles(mesh: bpy.types.Mesh | None) -> Array:
     attributes: Any = mesh.attributes
     of_corners = numbers(attributes[".corner_vert"].data, "value", np.int32, 1)[:, 0]
     return of_corners[numbers(mesh.loop_triangles, "loops", np.int32, 3)]
+
+
+def _topology(mesh: bpy.types.Mesh | None) -> str:
+    """Of the faces as they are drawn, not of their triangles: how a quad is cut depends on where its corners are."""
+    if mesh is None or not len(mesh.polygons):
+        return ""
+    attributes: Any = mesh.attributes
+    of_corners = numbers(attributes[".corner_vert"].data, "value", np.int32, 1)
+    firsts = numbers(mesh.polygons, "loop_start", np.int32, 1)
+    return f"{len(mesh.vertices)}/{zlib.crc32(firsts.tobytes(), zlib.crc32(of_corners.tobytes())):08x}"
 
 
 def _moved(vertices: Array, matrix: Any) -> Array:

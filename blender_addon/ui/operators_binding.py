@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..host import current, meshes, objects, properties, regions, rest_surfaces
+from ..host import bindings, current, meshes, objects, properties, rebinding, regions, rest_surfaces
 from ..protocol import errors, messages
 from . import asking, operators_methods
 from .chosen_splats import active_splats, chosen_splats
@@ -79,8 +79,12 @@ class SPLATWRIGHT_OT_bind_again(bpy.types.Operator):
         return asking.attempt(self, lambda: _bind_again(_chosen(self.object, context), context.scene))
 
 
-def _bind_again(splats: Any, scene: Any) -> None:
-    """The version that is shown holds the splats at rest, so that it can be bound to any mesh of the same surface."""
+def _bind_again(splats: Any, scene: Any, *, by_itself: bool = False) -> None:
+    """As they were bound before: with its settings, vertex groups and pose, whatever the panel says now.
+
+    The version that is shown holds the splats at rest, so that it can be bound to any mesh of the same surface.
+    by_itself: nobody has asked for it, so that what speaks against it is said in the Rig panel alone.
+    """
     name, asset, version = splats.name, splats.splatwright.asset, objects.shown_version(splats)
     operators_methods.refuse_busy(splats)
     scene_name = scene.name
@@ -94,13 +98,27 @@ def _bind_again(splats: Any, scene: Any) -> None:
         method = properties.method_called("bind")
         if splats is None or scene is None or splats.splatwright.mesh is None or method is None:
             return
-        mesh = splats.splatwright.mesh
-        groups = regions.Groups(splats.splatwright.mesh_strength, splats.splatwright.mesh_far)
-        rig = regions.rig_of(splats, mesh, groups, at_rest=scene.splatwright.bind_pose == "REST")
-        rest_surfaces.refuse_another(mesh.name, before, meshes.Mesh(rig["vertices"], rig["faces"]))
-        operators_methods.begin(scene, method, splats, rig, operators_methods.Leader(mesh.name, groups))
+        if by_itself and not rebinding.may_bind(splats):  # meanwhile somebody has begun to edit
+            return
+        own = splats.splatwright
+        groups = regions.Groups(own.mesh_strength, own.mesh_far)
+        try:
+            rig = regions.rig_of(splats, own.mesh, groups, at_rest=own.mesh_at_rest)
+            rest_surfaces.refuse_another(own.mesh.name, before, meshes.Mesh(rig["vertices"], rig["faces"]))
+        except errors.UserError as error:
+            if not by_itself:
+                raise
+            bindings.say_trouble(splats, str(error))
+            return
+        leader = operators_methods.Leader.now(own.mesh, groups, at_rest=own.mesh_at_rest)
+        operators_methods.begin(scene, method, splats, rig, leader, {"as_before": True})
 
     asking.ask(fetch, compare)
+
+
+def _bind_by_itself(splats: Any) -> None:
+    """Called by the tick, which shows what goes wrong."""
+    _bind_again(splats, bpy.context.scene, by_itself=True)
 
 
 CLASSES = (SPLATWRIGHT_OT_unbind_splats, SPLATWRIGHT_OT_bind_again)
@@ -109,8 +127,10 @@ CLASSES = (SPLATWRIGHT_OT_unbind_splats, SPLATWRIGHT_OT_bind_again)
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    rebinding.listen(_bind_by_itself)
 
 
 def unregister() -> None:
+    rebinding.listen(None)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import bpy
 
 from ..core import wording
-from ..host import current, extracted_meshes, objects, properties, regions, settings_properties
+from ..host import current, extracted_meshes, meshes, objects, properties, regions, settings_properties
 from ..protocol import errors, messages, things
 from . import asking
 from .chosen_splats import active_splats, chosen_splats, object_called
@@ -23,15 +23,30 @@ _TAKE_THE_MESH_AS_POSED = ("apply_pose",)  # that the splats follow; others want
 
 
 class Leader(NamedTuple):
-    """The mesh that splats follow, by name, and its vertex groups that count in that; "" = none."""
+    """The mesh that splats follow, by name, and how it was when they were bound to it."""
 
-    mesh: str
-    groups: regions.Groups
+    mesh: str  # "" = none
+    groups: regions.Groups  # that count
+    topology: str  # "" = unknown
+    at_rest: bool  # its armatures were at rest
+
+    @classmethod
+    def of(cls, own: Any) -> Leader:
+        """As it is kept with the splats."""
+        mesh = own.mesh.name if own.mesh is not None else ""
+        return cls(mesh, regions.Groups(own.mesh_strength, own.mesh_far), own.mesh_topology, own.mesh_at_rest)
+
+    @classmethod
+    def now(cls, mesh: bpy.types.Object, groups: regions.Groups, *, at_rest: bool) -> Leader:
+        """As somebody binds to it now."""
+        topology = meshes.topology(mesh, bpy.context.evaluated_depsgraph_get())
+        return cls(mesh.name, groups, topology, at_rest)
 
     def lead(self, splats: str) -> None:
         own: Any = bpy.data.objects[splats].splatwright
         own.mesh = bpy.data.objects.get(self.mesh)
         own.mesh_strength, own.mesh_far = self.groups
+        own.mesh_topology, own.mesh_at_rest = self.topology, self.at_rest
 
 
 class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
@@ -115,17 +130,16 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
                     "bad_input", "No mesh is chosen.", "Choose the mesh that the splats shall follow."
                 )
             if as_posed:
-                own = splats.splatwright
-                groups = regions.Groups(own.mesh_strength, own.mesh_far)
                 found = regions.mesh_of(splats, mesh, at_rest=False)
-                return {"vertices": found.vertices, "faces": found.faces}, Leader(mesh.name, groups)
+                leader = Leader.of(splats.splatwright)._replace(mesh=mesh.name, at_rest=False)
+                return {"vertices": found.vertices, "faces": found.faces}, leader
             groups = regions.Groups(self.strength, self.far)
             if mesh == chosen.bind_mesh:
                 groups = regions.Groups(self.strength or chosen.bind_strength, self.far or chosen.bind_far)
-            rig = regions.rig_of(splats, mesh, groups, at_rest=chosen.bind_pose == "REST")
-            return rig, Leader(mesh.name, groups)
+            at_rest = chosen.bind_pose == "REST"
+            rig = regions.rig_of(splats, mesh, groups, at_rest=at_rest)
+            return rig, Leader.now(mesh, groups, at_rest=at_rest)
         return {}, None
-
 
     def _region(self, context: Any, splats: Any) -> dict[str, Any]:
         """What an edit takes: the points that were picked, and an object around a region, as a box and as a mesh."""
@@ -214,9 +228,7 @@ def _started(state: things.JobState, splats: str, leader: Leader | None) -> None
 
 def _follow(job: str, splats: str, leader: Leader) -> None:
     """The splats follow the mesh as soon as a version that is bound to it is shown, in the same undo step."""
-    own: Any = bpy.data.objects[splats].splatwright
-    groups = regions.Groups(own.mesh_strength, own.mesh_far)
-    before = Leader(own.mesh.name if own.mesh is not None else "", groups)
+    before = Leader.of(bpy.data.objects[splats].splatwright)  # type: ignore[attr-defined]
     leader.lead(splats)
 
     def ended(state: things.JobState) -> None:

@@ -79,6 +79,7 @@ def _draw_binding(layout: Any, context: Any, splats: Any, bound: things.VersionI
     if trouble := bindings.trouble_of(splats):
         paragraph(layout, context, trouble, "ERROR")
         layout.operator("splatwright.bind_again", icon="FILE_REFRESH").object = splats.name
+    column.prop(own, "rebinds")
     _draw_colors(layout, context, own)
     _draw_poses(layout, context)
     layout.operator("splatwright.unbind_splats", icon="UNLINKED").object = splats.name

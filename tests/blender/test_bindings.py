@@ -144,6 +144,7 @@ def test_another_mesh_is_said_in_one_sentence_and_nothing_breaks(
 ) -> None:
     ball, mesh = bound
     posed = followed(room, connected, ball)
+    ball.splatwright.rebinds = False
     mesh.modifiers.new("More", "SUBSURF").levels = 1
     bindings = room("host.bindings")
     bindings.follow(bpy.context.evaluated_depsgraph_get())

@@ -128,9 +128,17 @@ def by_cloth(mesh: Any) -> None:
         bpy.context.scene.frame_set(frame)
 
 
+def by_soft_body(mesh: Any) -> None:
+    """Falls as a whole: nothing pins it."""
+    mesh.modifiers.new("Soft", "SOFT_BODY")
+    mesh.soft_body.use_goal = False
+    for frame in range(1, 9):
+        bpy.context.scene.frame_set(frame)
+
+
 MOVERS = (
     by_armature, by_lattice, by_mesh_deform, by_geometry_nodes, by_edit, by_edit_mode, by_driver, by_parent, by_frame,
-    by_cloth,
+    by_cloth, by_soft_body,
 )  # fmt: skip
 
 
