@@ -17,10 +17,14 @@ Examples:
   splatwright bind fox.ply fox.obj --pose jump.obj -o jump.ply             the splats as the moved mesh takes them
   splatwright bind fox.ply fox.obj --pose run.npz -o frames/fox_####.ply   a file for each frame of an animation
   splatwright bind bound.safetensors jump.obj --method apply_pose -o jump.ply
+  splatwright bind fox.ply mesh.ply --strength red -o bound.safetensors     as strongly as the vertices are red
+  splatwright bind fox.ply fox.obj --set far=follow --far-group head.npy -o bound.safetensors
 
 \b
 The mesh must stand where the splats stand. A posed mesh is the same mesh with its vertices moved: as many of
 them, in the same order. An animation is a .npz file of numpy's with the array "vertices", frames x vertices x 3.
+WEIGHTS are one number for each vertex: a .npy file of numpy's, a .npz file with the array "weights", or the
+name of a property in the .ply file MESH (a colour counts from 0 to 255).
 """
 
 
@@ -34,6 +38,14 @@ them, in the same order. An animation is a .npz file of numpy's with the array "
     "--pose",
     type=PATH,
     help="The mesh after it was moved, or a .npz of its vertices in each frame; the splats are written in that pose.",
+)
+@click.option(
+    "--strength",
+    metavar="WEIGHTS",
+    help="How strongly splats follow each vertex, 0 to 1: a .npy file, or a property of the vertices of a .ply MESH.",
+)
+@click.option(
+    "--far-group", metavar="WEIGHTS", help="Of the vertices that far splats follow as one, with --set far=follow."
 )
 @click.option("--method", default="bind", show_default=True, help="What to do; see 'splatwright methods'.")
 @settings_option

@@ -23,6 +23,7 @@ from backend.rigging.baking import bake_pose
 from backend.rigging.binding import Binding, refuse_broken
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
+from backend.rigging.vertex_weights import read_weights
 from backend.splats.io import SplatContent, read_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
@@ -64,6 +65,8 @@ class BindRequest:
     method: str = "bind"
     pose: Path | None = None  # the same mesh, moved: the splats follow it; .npz = moving, a file is written a frame
     settings: Settings = field(default_factory=dict)
+    strength: str | None = None  # of each vertex, as `read_weights` takes it; None = 1
+    far_group: str | None = None  # which vertices far splats follow, as much as these weights say
 
 
 class BindReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +120,12 @@ def bind_file(request: BindRequest, job: RunningJob) -> BindReport:
     posed = None if request.pose is None or moves else read_mesh(request.pose)
     if frames is not None:
         animation.file_of_frame(request.output, 1)  # or it is refused before the work
+    weights, far_weights = (
+        None if source is None else read_weights(source, request.mesh, len(mesh.vertices))
+        for source in (request.strength, request.far_group)
+    )
     job.stage(method.label)
-    result = method.run(settings, RiggingInputs(content.cloud, mesh, known), job)
+    result = method.run(settings, RiggingInputs(content.cloud, mesh, known, weights, far_weights), job)
     made, binding = result.cloud, result.binding
     if posed is not None:
         made, binding = bake_pose(made, binding, posed.vertices)

@@ -79,6 +79,20 @@ def test_splats_are_written_as_the_posed_mesh_takes_them(ball: Path, shape: Tria
     assert np.allclose(read_cloud(later).sh, CLOUD.sh, atol=1e-6)
 
 
+def test_splats_follow_as_strongly_as_the_vertices_say(ball: Path, shape: TriangleMesh, tmp_path: Path) -> None:
+    upper = (shape.vertices[:, 2] > 0).astype(np.float32)
+    np.save(tmp_path / "upper.npy", upper)
+    words = ["bind", str(ball), str(tmp_path / "rest.obj"), "--pose", str(tmp_path / "moved.obj"), "-o"]
+    out = tmp_path / "half.ply"
+    assert run([*words, str(out), "--strength", str(tmp_path / "upper.npy")]) == 0
+    moved = read_cloud(out).means - CLOUD.means
+    assert np.allclose(moved[CLOUD.means[:, 2] > 0.4], 3, atol=1e-4) and not moved[CLOUD.means[:, 2] < -0.4].any()
+    far = tmp_path / "far.ply"
+    near = ["--set", "distance=0.001", "--set", "far=follow", "--far-group", str(tmp_path / "upper.npy")]
+    assert run([*words, str(far), *near]) == 0
+    assert np.allclose(read_cloud(far).means - CLOUD.means, 3, atol=1e-4), "as one with what moved so"
+
+
 def test_an_animation_becomes_a_file_for_each_frame(
     ball: Path, shape: TriangleMesh, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +141,8 @@ def test_an_animation_becomes_a_file_for_each_frame(
         ("bind BALL BALL -o OUT.ply", 1, "has no faces"),
         ("bind BALL REST -o OUT.ply --method apply_pose", 1, "not bound"),
         ("bind BALL REST -o OUT.ply --pose BALL", 1, "has no faces"),
+        ("bind BALL REST -o OUT.ply --strength missing.npy", 1, "no file"),
+        ("bind BALL REST -o OUT.ply --far-group red", 1, "no PLY file"),
         ("bind BALL REST -o OUT.xyz", 1, "no suffix of a format"),
     ],
 )
