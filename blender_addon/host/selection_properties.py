@@ -17,6 +17,9 @@ ATTRIBUTES = (
     ("sh_energy", "View Dependence", "How much a splat's color changes with the direction it is seen from"),
 )
 
+# Blender 4.5 does not see names of this module in a loop within an annotation.
+_ATTRIBUTE_ITEMS: list[Any] = [(*item, "NONE", settings_enum.enum_number(item[0])) for item in ATTRIBUTES]
+
 
 def _bias_chosen(self: Any, context: Any) -> None:
     """The object that was told apart is selected again, as the slider goes."""
@@ -66,7 +69,7 @@ class SelectionProperties(bpy.types.PropertyGroup):
     attribute: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Attribute",
         description="What splats are selected by",
-        items=[(*item, "NONE", settings_enum.enum_number(item[0])) for item in ATTRIBUTES],
+        items=_ATTRIBUTE_ITEMS,
         default="opacity",
         options=set(),
     )
