@@ -16,6 +16,7 @@ Examples:
   splatwright mesh scene.ply -o scene.glb --report scene.json
   splatwright mesh scene.ply -o scene.obj --capture photos/      look from where the photos were taken
   splatwright mesh scene.ply -o scene.ply --set resolution=300 --set faces=none
+  splatwright mesh fox.safetensors -o learned.obj --bound        the mesh that splats were learned on
 
 \b
 The mesh has colours at its vertices and stands where the splats stand, with the same axes. Without
@@ -29,13 +30,23 @@ The mesh has colours at its vertices and stands where the splats stand, with the
 @click.option("--report", type=PATH, help="Write vertices, faces, components, watertight, seconds to this JSON file.")
 @click.option("--method", default="tsdf", show_default=True, help="How to make it; see 'splatwright methods'.")
 @click.option("--capture", type=PATH, help="The capture that the splats were trained on.")
+@click.option(
+    "--bound",
+    is_flag=True,
+    help="Write the mesh at rest that SPLATS hang on; after a training on it, as it was learned.",
+)
 @settings_option
 @device_option
 @threads_option
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report, too.")
-def mesh(splats: Path, output: Path, threads: int | None, quiet: bool, as_json: bool, **wishes: Any) -> None:
+def mesh(
+    splats: Path, output: Path, bound: bool, threads: int | None, quiet: bool, as_json: bool, **wishes: Any
+) -> None:
     """Make a mesh of the surface that the file SPLATS shows."""
+    if bound:
+        _write_bound(splats, output, quiet=quiet or as_json)
+        return
     from backend.jobs.method_files import MeshRequest, mesh_file
     from backend.jobs.running import RunningJob
 
@@ -49,3 +60,11 @@ def mesh(splats: Path, output: Path, threads: int | None, quiet: bool, as_json: 
         closed = "closed" if report.watertight else "open"
         say(f"{report.vertices:,} vertices, {report.faces:,} triangles, {pieces}, {closed}.")
         say(f"Made in {duration_in_words(report.seconds)}, written to {report.output}.")
+
+
+def _write_bound(splats: Path, output: Path, *, quiet: bool) -> None:
+    from backend.jobs.splat_files import write_bound_mesh
+
+    made = write_bound_mesh(splats, output)
+    if not quiet:
+        say(f"{len(made.vertices):,} vertices, {len(made.faces):,} triangles, written to {output}.")

@@ -14,6 +14,8 @@ from backend.rigging.moved import moved_binding
 from backend.splats.io import BOUND, BOUND_FOLDER, format_by_name, read_splats, refuse_unwritable_name, write_splats
 from backend.splats.io.content import SplatContent, cleaned, turned, with_sh_degree
 from backend.splats.io.frames import Frame, frame_called, rotation_between
+from backend.splats.io.mesh_files import refuse_unwritable_mesh_name, write_mesh
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.payload import (
     arrays_to_cloud,
     binding_of,
@@ -85,6 +87,20 @@ def write_splat_file(
     arrays = with_extra(cloud_to_arrays(content.cloud), content.extra)
     facts = {"frame": content.frame, "antialiased": "yes" if content.antialiased else "no"}
     write_arrays(path, arrays if binding is None else with_binding(arrays, binding.to_arrays()), facts)
+
+
+def write_bound_mesh(path: Path, output: Path) -> TriangleMesh:
+    """Writes the mesh at rest that the splats of a file hang on, as a training has learned it where it has.
+
+    Raises UserError when they hang on none, and for what cannot be read or written.
+    """
+    refuse_unwritable_mesh_name(output)
+    _, binding = read_splat_file(path)
+    if binding is None:
+        hint = "Name a .safetensors file or a .bound folder that bind or train has written, or leave out --bound."
+        raise UserError("bad_input", f"The splats in '{path}' are not bound to a mesh.", hint)
+    write_mesh(output, binding.learned_mesh)
+    return binding.learned_mesh
 
 
 def turned_with_binding(

@@ -43,6 +43,7 @@ class Binding:
     carrier: np.ndarray | None = None  # [V] float32: rigid splats go as one with the vertices of so much weight
     distance: float | None = None  # world units, beyond which splats were far; None = chosen by the mesh
     far: Far = "stay"  # what became of those
+    surface: np.ndarray | None = None  # [V, 3] float32, the mesh as a training has learned it at rest; None = as it is
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -74,15 +75,25 @@ class Binding:
         corners = self.mesh.corners[self.faces]  # the last face's for splats that are not bound
         return np.einsum("nk,nki->ni", self.barycentrics, corners) * (self.faces >= 0)[:, None]
 
+    @property
+    def learned_mesh(self) -> TriangleMesh:
+        """The surface that the splats lie in, where a training has learned it; else the mesh that moves them."""
+        return self.mesh if self.surface is None else replace(self.mesh, vertices=self.surface, colors=None)
+
     def resting(self, vertices: np.ndarray, means: np.ndarray) -> Binding:
-        """The same splats on the same faces, where the mesh [V, 3] and the splats [N, 3] have come to rest."""
+        """The same splats on the same faces, where the mesh [V, 3] and the splats [N, 3] have come to rest.
+
+        A surface that was learned belongs to the mesh as it was, and goes when that has moved.
+        """
         mesh = replace(self.mesh, vertices=vertices)
         now = heights(means, mesh.corners[self.faces])
-        return replace(self, mesh=mesh, heights=np.where(self.faces >= 0, now, 0).astype(np.float32))
+        surface = self.surface if np.array_equal(vertices, self.mesh.vertices) else None
+        resting = np.where(self.faces >= 0, now, 0).astype(np.float32)
+        return replace(self, mesh=mesh, heights=resting, surface=surface)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """As arrays by name, to be stored."""
-        optional = {"strength": self.strength, "carrier": self.carrier}
+        optional = {"strength": self.strength, "carrier": self.carrier, "surface": self.surface}
         return {
             "mesh_vertices": self.mesh.vertices,
             "mesh_faces": self.mesh.faces,
@@ -128,9 +139,12 @@ class Binding:
         if reach.shape != (2,) or not np.isfinite(reach).all():
             raise ValueError("the distance of far splats and what becomes of them must be two numbers")
         distance, far = None if reach[0] < 0 else float(reach[0]), "follow" if reach[1] else "stay"
+        surface = arrays.get("surface")
+        if surface is not None and not _has_places(surface, len(mesh.vertices)):
+            raise ValueError("the learned surface must be float32 [V, 3] numbers")
         places = faces, barycentrics, heights, rigid
         how = bool(options[0]), float(options[1]), _STORED[driver[0]]
-        return cls(mesh, *places, *how, strength, carrier, distance, far)
+        return cls(mesh, *places, *how, strength, carrier, distance, far, surface)
 
 
 def bind_to_mesh(
@@ -218,6 +232,10 @@ def _refuse_weightless(*groups: np.ndarray | None) -> None:
 def _are_weights(array: np.ndarray, count: int) -> bool:
     right = array.dtype == np.float32 and array.shape == (count,)
     return right and bool(np.isfinite(array).all() and (array >= 0).all())
+
+
+def _has_places(array: np.ndarray, count: int) -> bool:
+    return array.dtype == np.float32 and array.shape == (count, 3) and bool(np.isfinite(array).all())
 
 
 def refuse_broken(vertices: np.ndarray) -> None:

@@ -18,7 +18,11 @@ def moved_binding(binding: Binding, matrix: np.ndarray, means: np.ndarray) -> Bi
     turn = matrix[:3, :3]
     if np.linalg.det(turn) <= 0:
         return None
-    vertices = binding.mesh.vertices @ turn.T + matrix[:3, 3]
+
+    def moved(vertices: np.ndarray) -> np.ndarray:
+        return (vertices @ turn.T + matrix[:3, 3]).astype(np.float32)
+
     if binding.distance is not None:
         binding = replace(binding, distance=binding.distance * float(np.cbrt(np.linalg.det(matrix[:3, :3]))))
-    return binding.resting(vertices.astype(np.float32), means)
+    surface = None if binding.surface is None else moved(binding.surface)
+    return replace(binding.resting(moved(binding.mesh.vertices), means), surface=surface)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -185,8 +185,17 @@ class MeshSplats:
     @torch.no_grad()
     def binding(self) -> Binding:
         places, means, _, _ = self._at_rest()
-        in_capture = self._mesh.frame.origin + self._mesh.frame.extent * as_array(means).astype(np.float64)
-        return self._mesh.binding(self._face.cpu().numpy(), as_array(places), in_capture)
+        binding = self._mesh.binding(self._face.cpu().numpy(), as_array(places), self._in_capture(means))
+        if "vertices" not in self.parameters:
+            return binding
+        learned = self._in_capture(self.parameters["vertices"]).astype(np.float32)
+        # A vertex without splats has nothing to learn from, and may have become no number beside broken ones.
+        known = np.isfinite(learned).all(axis=1, keepdims=True)
+        return replace(binding, surface=np.where(known, learned, binding.mesh.vertices))
+
+    def _in_capture(self, places: Tensor) -> np.ndarray:
+        """From the frame of the training, float64."""
+        return self._mesh.frame.origin + self._mesh.frame.extent * as_array(places).astype(np.float64)
 
     def _vertices(self) -> Tensor:
         return self.parameters.get("vertices", self._mesh.vertices)

@@ -126,6 +126,8 @@ def test_what_is_trained_looks_as_the_bound_result_is_shown(kind: FaceParameteri
     splats = shining(mesh, kind, bent[None])
     cloud, binding = in_capture(splats), splats.binding()
     assert binding.driver == "per_face" and np.abs(binding.heights).max() > 1e-3
+    feet = np.einsum("nk,nki->ni", binding.barycentrics, binding.learned_mesh.corners[binding.faces])
+    assert np.abs(feet - cloud.means).max() < 1e-5, "splats lie in the surface that was learned"
     assert psnr(drawn(splats, camera), shown(CloudRepresentation(cloud, "cpu"), camera)) > 60
     bound = BoundRepresentation(cloud, binding, "cpu").posed(bent.astype(np.float32))
     assert psnr(drawn(splats, camera, pose=0), shown(bound, camera)) > 60
