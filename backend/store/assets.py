@@ -32,7 +32,7 @@ from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 
-_LONGEST_CHAIN = 32  # deltas to be applied before a version is stored whole again
+_LONGEST_CHAIN = 25  # deltas to be applied before a version is stored whole again
 _WORTHWHILE = 0.5  # of the whole cloud's bytes; a larger delta is not worth its chain
 
 

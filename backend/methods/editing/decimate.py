@@ -17,6 +17,8 @@ from backend.meshing.viewpoints import Viewpoint, viewpoints_around, viewpoints_
 from backend.methods.job import Job
 from backend.methods.registry import method
 from backend.splats.bounds import robust_bounds
+from backend.splats.cameras import Camera
+from backend.splats.cloud import SplatCloud
 from backend.splats.rendering import CloudRenderer
 from backend.splats.representation import Representation
 from backend.training.density import NoDensityControl
@@ -71,7 +73,8 @@ class DecimateSettings(msgspec.Struct, frozen=True, kw_only=True):
 )
 def run(config: DecimateSettings, inputs: EditingInputs, job: Job) -> EditingResult:
     chosen, cloud = inputs.chosen(), inputs.cloud
-    looks = _viewpoints(inputs, config.views)
+    outside, opened = _viewpoints(inputs, config.views)
+    looks = [*outside, *opened]
     steps = len(looks) + config.refit_steps + 1
 
     def report(done: int, total: int) -> None:
@@ -89,7 +92,7 @@ def run(config: DecimateSettings, inputs: EditingInputs, job: Job) -> EditingRes
     job.note(f"{int((keep & chosen).sum()):,} of {int(chosen.sum()):,} splats stay.")
     if config.refit_steps and not keep.all():
         given = GivenSplats(result.cloud, learns=None if chosen.all() else chosen[keep])
-        result = _refitted(config, inputs, result, given, looks, _Refit(job, len(looks), steps))
+        result = _refitted(config, inputs, result, given, outside, _Refit(job, len(looks), steps))
     job.progress(steps, steps)
     return result
 
@@ -105,8 +108,9 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     return keep
 
 
-def _viewpoints(inputs: EditingInputs, count: int) -> list[Viewpoint]:
-    """Raises UserError for splats at one place."""
+def _viewpoints(inputs: EditingInputs, count: int) -> tuple[list[Viewpoint], list[Viewpoint]]:
+    """Those that see the whole, and others that see it cut open in the middle: else all that is in a room, or in an
+    object, would go. Raises UserError for splats at one place."""
     bounds = robust_bounds(inputs.cloud)
     if bounds is None or not (bounds[1] > bounds[0]).any():
         raise UserError("bad_input", "The splats lie at one place, so there is nothing to look at.")
@@ -114,11 +118,10 @@ def _viewpoints(inputs: EditingInputs, count: int) -> list[Viewpoint]:
     pixel = float(np.linalg.norm(corners[1] - corners[0])) / _SIDE
     cameras = inputs.cameras()
     if cameras:
-        return viewpoints_of(cameras, corners, count, pixel=pixel, largest=_SIDE)
-    # From outside, and cut open in the middle: else all that is in a room, or in an object, would go.
+        return viewpoints_of(cameras, corners, count, pixel=pixel, largest=_SIDE), []
     outside = viewpoints_around(corners, math.ceil(count / 2), pixel=pixel, largest=_SIDE)
     opened = [Viewpoint(look.camera, (look.near + look.far) / 2, look.far) for look in outside]
-    return [*outside, *opened][:count]
+    return outside, opened
 
 
 def _refitted(
@@ -130,9 +133,9 @@ def _refitted(
     job: _Refit,
 ) -> EditingResult:
     """Learns from pictures of all splats, without adding or removing any."""
-    near = min(look.near for look in looks)  # a training has one for all photos: views that are cut open are left out
+    near = min(look.near for look in looks)  # a training has one for all photos
     renderer = CloudRenderer(inputs.cloud, inputs.device, antialiased=inputs.antialiased)
-    photos = [_photo(renderer, look, number) for number, look in enumerate(looks) if look.near < 2 * near]
+    photos = [_photo(renderer, look.camera, near, number) for number, look in enumerate(looks)]
     device: DeviceKind = "cuda" if inputs.device == "cuda" else "cpu"
     plan = TrainingPlan(
         device=device, quality="draft", max_pixels=_SIDE**2, steps=config.refit_steps, max_splats=len(result.cloud)
@@ -143,6 +146,9 @@ def _refitted(
         sh_degree=result.cloud.sh_degree,
         antialiased=inputs.antialiased,
         near_plane=max(1e-4, near / training.frame().extent),
+        # Splats that are nearly right already need no haste.
+        short_run_means=0.0,
+        short_run_colors=0.0,
     )
     recipe = Recipe("decimate", NoDensityControl(), (photometric(settings.ssim_weight),))
     made = train(settings, training, job, recipe)
@@ -150,15 +156,32 @@ def _refitted(
     order = np.argsort(made.origins, kind="stable")
     if len(order) < len(result.cloud):  # broken ones were left out: then none is taken
         return result
-    return EditingResult(made.cloud.select(order), result.keep)
+    refitted = made.cloud.select(order)
+    before, after = (_difference(cloud, inputs, photos, near) for cloud in (result.cloud, refitted))
+    if not after < before:
+        job.note("The refit brought nothing, because the splats that stay look like all already.")
+        return result
+    return EditingResult(refitted, result.keep)
 
 
-def _photo(renderer: CloudRenderer, look: Viewpoint, number: int) -> Photo:
-    drawing = renderer.draw(look.camera, near=look.near)
+def _difference(cloud: SplatCloud, inputs: EditingInputs, photos: list[Photo], near: float) -> float:
+    """Mean squared difference of what the cloud shows from the photos, on black, sRGB 0..1."""
+    renderer = CloudRenderer(cloud, inputs.device, antialiased=inputs.antialiased)
+    squares = []
+    for photo in photos:
+        shown = renderer.draw(photo.camera, near=near).color.cpu().numpy()
+        assert photo.alpha is not None
+        target = photo.rgb.astype(np.float32) * (photo.alpha[..., None] / np.float32(255 * 255))
+        squares.append(float(np.square(shown - target).mean()))
+    return float(np.mean(squares))
+
+
+def _photo(renderer: CloudRenderer, camera: Camera, near: float, number: int) -> Photo:
+    drawing = renderer.draw(camera, near=near)
     alpha = drawing.alpha.clamp(0, 1)
     straight = drawing.color / alpha.clamp_min(_FAINT)[..., None]
     rgb = (straight.clamp(0, 1) * 255).round().byte().cpu().numpy()
-    return Photo(f"{number}", look.camera, rgb, (alpha * 255).round().byte().cpu().numpy(), None)
+    return Photo(f"{number}", camera, rgb, (alpha * 255).round().byte().cpu().numpy(), None)
 
 
 class _Refit:

@@ -186,3 +186,21 @@ def test_methods_lists_a_method_without_settings(
     monkeypatch.setattr(registry, "find", lambda _name: plain)
     assert run(["methods", "plain"]) == 0
     assert "nothing to choose" in capsys.readouterr().out
+
+
+def test_edits_take_matrices_points_other_files_and_a_place_for_the_part(ball: Path, tmp_path: Path) -> None:
+    whole, rest, part, both, moved, scaled = (tmp_path / f"{n}.ply" for n in ("w", "rest", "part", "both", "m", "s"))
+    cloud = read_cloud(ball)
+    assert run(["edit", "separate", str(ball), "-o", str(rest), "--apart", str(part), "--box", "-2,-2,0 2,2,2"]) == 0
+    assert len(read_cloud(rest)) + len(read_cloud(part)) == len(cloud) and (read_cloud(part).means[:, 2] >= 0).all()
+    assert run(["edit", "join", str(rest), "-o", str(both), "--with", str(part), "--quiet"]) == 0
+    assert len(read_cloud(both)) == len(cloud)
+    shift = "1 0 0 5  0 1 0 0  0 0 1 0  0 0 0 1"
+    assert run(["edit", "transform", str(ball), "-o", str(moved), "--matrix", shift, "--quiet"]) == 0
+    assert np.allclose(read_cloud(moved).means, cloud.means + np.array([5, 0, 0]), atol=1e-5)
+    command = ["edit", "set_scale", str(ball), "-o", str(scaled), "--set", "length=3", "--quiet"]
+    assert run([*command, "--points", "0 0 0  0 0 1"]) == 0
+    assert np.allclose(read_cloud(scaled).means, 3 * cloud.means, atol=1e-4)
+    assert run([*command, "--points", "0 0 0  0 0"]) == 2
+    assert run(["edit", "opacity", str(ball), "-o", str(whole), "--apart", str(part), "--quiet"]) == 1
+    assert not whole.exists(), "nothing was separated, so nothing is written"
