@@ -78,7 +78,7 @@ from .requests import (
     WantChunk,
     WatchJob,
 )
-from .selecting import Select, SelectionInfo
+from .selecting import Select, SelectedSplats, SelectionAnswer, SelectionInfo, SelectionQuestion
 from .things import Failed
 
 Request = (
@@ -110,6 +110,7 @@ Request = (
     | FetchMesh
     | PoseMesh
     | Select
+    | SelectionQuestion
     | ListViews
     | Render
     | GrantFrames
@@ -123,7 +124,7 @@ Request = (
     | CloseDownload
 )
 Event = JobChanged | JobProgress | JobNote | AssetChanged | AssetRemoved
-Frame = Splats | Preview | Picture | PackedPicture | MeshData | PhotoData
+Frame = Splats | Preview | Picture | PackedPicture | MeshData | PhotoData | SelectedSplats
 Answer = (
     Failed
     | Done
@@ -138,6 +139,7 @@ Answer = (
     | CaptureViews
     | FiguresOfViews
     | SelectionInfo
+    | SelectionAnswer
     | Superseded
     | UploadOpened
     | ChunkTaken

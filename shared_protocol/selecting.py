@@ -8,10 +8,25 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from .things import Array, Bounds, Color, Count, Identifier, Matrix, Message, Part, ViewCamera
+from .shapes import check_mesh
+from .things import (
+    Array,
+    Bounds,
+    Color,
+    Count,
+    FolderCapture,
+    Identifier,
+    Matrix,
+    Message,
+    Part,
+    Point,
+    UploadedCapture,
+    ViewCamera,
+)
 
 MOST_PLACES = 100_000  # of an outline or a path
 Mode = Literal["set", "add", "subtract", "intersect"]
+SetName = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 Attribute = Literal["opacity", "size", "elongation", "distance", "sh_energy"]
 
 # ---- by what
@@ -23,6 +38,7 @@ class InOutline(Part, frozen=True, tag=True):
     camera: ViewCamera
     world_from_object: Matrix
     points: Array  # [P, 2] float32, pixels of the camera's picture
+    surface_only: bool = False  # not what other splats hide from the camera
 
     def __post_init__(self) -> None:
         _check_matrix(self.world_from_object)
@@ -36,6 +52,7 @@ class UnderBrush(Part, frozen=True, tag=True):
     world_from_object: Matrix
     path: Array  # [P, 2] float32, pixels of the camera's picture
     radius_px: Annotated[float, msgspec.Meta(gt=0, le=100_000)]
+    surface_only: bool = False  # as in `InOutline`
 
     def __post_init__(self) -> None:
         _check_matrix(self.world_from_object)
@@ -54,6 +71,17 @@ class InSphere(Part, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         _check_matrix(self.asset_from_sphere)
+
+
+class InMesh(Part, frozen=True, tag=True):
+    """Splats whose centres a mesh encloses, or all others; holes and self-intersections do little harm."""
+
+    vertices: Array  # [V, 3] float32, in the asset's frame
+    faces: Array  # [F, 3] int32
+    outside: bool = False
+
+    def __post_init__(self) -> None:
+        check_mesh(self.vertices, self.faces)
 
 
 class OfColor(Part, frozen=True, tag=True):
@@ -75,6 +103,17 @@ class InRange(Part, frozen=True, tag=True):
     high: float
 
 
+class Contributing(Part, frozen=True, tag=True):
+    """Splats that add something to a camera's picture."""
+
+    camera: ViewCamera
+    world_from_object: Matrix
+    at_least: Annotated[float, msgspec.Meta(ge=0)] = 0.5  # pixels, as the sum of blending weights over the picture
+
+    def __post_init__(self) -> None:
+        _check_matrix(self.world_from_object)
+
+
 class Everything(Part, frozen=True, tag=True):
     pass
 
@@ -83,11 +122,66 @@ class Inverted(Part, frozen=True, tag=True):
     """What is not in the base selection."""
 
 
+class Grown(Part, frozen=True, tag=True):
+    """The base selection with its neighbours, so many times; below 0 without those at its rim."""
+
+    steps: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 1
+
+
+class Connected(Part, frozen=True, tag=True):
+    """All that hangs together with the base selection, from neighbour to neighbour."""
+
+    distance: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # of neighbours, at most, in the asset's units; 0 = they touch
+    color_tolerance: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None  # from the base's mean colour; None = any
+
+
+class Floaters(Part, frozen=True, tag=True):
+    """Splats that hang alone in the air, or with few others."""
+
+    most: Annotated[int, msgspec.Meta(ge=1)] = 50  # that hang together
+    distance: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # as in `Connected`
+
+
 class Stored(Part, frozen=True, tag=True):
     selection: Identifier
 
 
-Selector = InOutline | UnderBrush | InBox | InSphere | OfColor | InRange | Everything | Inverted | Stored
+class Named(Part, frozen=True, tag=True):
+    name: SetName
+
+
+class Labelled(Part, frozen=True, tag=True):
+    """Splats that belong to an object, by the masks that `LabelSplats` was told last about this version."""
+
+    label: Annotated[int, msgspec.Meta(ge=0, le=254)] = 1
+    bias: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.0  # above 0 fewer and surer splats, below 0 more
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # only those that are at least so sure
+
+
+Selector = (
+    InOutline
+    | UnderBrush
+    | InBox
+    | InSphere
+    | InMesh
+    | OfColor
+    | InRange
+    | Everything
+    | Inverted
+    | Grown
+    | Connected
+    | Floaters
+    | Contributing
+    | Stored
+    | Named
+    | Labelled
+)
+
+
+def takes_long(by: Selector) -> bool:
+    """Whether it is more than a look at each splat: to find neighbours, go through a mesh, or draw a view."""
+    return isinstance(by, InMesh | Grown | Connected | Floaters | Contributing) or getattr(by, "surface_only", False)
+
 
 # ---- said and answered
 
@@ -115,6 +209,132 @@ class SelectionInfo(Message, frozen=True):
     count: Count
     total: Count  # splats of the version
     bounds: Bounds | None = None  # of the selected centres, in the asset's frame
+
+
+class PickSplat(Message, frozen=True):
+    """The splat of which most is seen in the pixel around a place."""
+
+    asset: Identifier
+    camera: ViewCamera
+    world_from_object: Matrix
+    x: float  # pixels of the camera's picture
+    y: float
+    version: Identifier = ""
+    hidden: Identifier = ""  # a selection: splats that cannot be picked
+
+    def __post_init__(self) -> None:
+        _check_matrix(self.world_from_object)
+        if not (0 <= self.x < self.camera.width and 0 <= self.y < self.camera.height):
+            raise ValueError("the place must lie in the picture")
+
+
+class PickedSplat(Message, frozen=True):
+    index: int  # -1 = there is no splat, and nothing below is said
+    color: Color = (0.0, 0.0, 0.0)  # sRGB of its base colour
+    position: Point = (0.0, 0.0, 0.0)  # of its centre, in the asset's frame
+    depth: float = 0.0  # of its centre along the camera's axis, world units
+
+
+class NameSelection(Message, frozen=True):
+    """Gives a selection a name, which it keeps through edits; selection "" forgets the name."""
+
+    asset: Identifier
+    name: SetName
+    version: Identifier = ""
+    selection: Identifier = ""
+
+
+class ListSelections(Message, frozen=True):
+    asset: Identifier
+    version: Identifier = ""
+
+
+class NamedSelection(Part, frozen=True):
+    name: str
+    selection: Identifier
+    count: Count
+
+
+class NamedSelections(Message, frozen=True):
+    """In the order of their names."""
+
+    asset: Identifier
+    version: Identifier
+    selections: tuple[NamedSelection, ...] = ()
+    labels: Count = 0  # that `Labelled` knows of this version, the 0 of what is no object among them
+
+
+class FetchSelection(Message, frozen=True):
+    asset: Identifier
+    selection: Identifier
+    version: Identifier = ""
+
+
+class SelectedSplats(Message, frozen=True):
+    asset: Identifier
+    version: Identifier
+    selection: Identifier
+    selected: Array  # bool [N]
+
+
+class FetchHistogram(Message, frozen=True):
+    """How often values of something occur, for a range to be chosen by."""
+
+    asset: Identifier
+    attribute: Attribute
+    version: Identifier = ""
+    bins: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
+    selection: Identifier = ""  # only of these splats; "" = of all
+
+
+class Histogram(Message, frozen=True):
+    low: float  # the least value that there is, and the greatest; equal where all are
+    high: float
+    counts: tuple[int, ...]  # of bins of one width from low to high; empty where there are no splats
+
+
+class IndexVersion(Message, frozen=True):
+    """Finds each splat's neighbours in the background, as a job, so that `Grown` and the like need not wait for it."""
+
+    asset: Identifier
+    version: Identifier = ""
+
+
+class MaskedView(Part, frozen=True):
+    """What a camera sees of each object, as pixels of its picture or as outlines that were drawn."""
+
+    camera: ViewCamera
+    world_from_object: Matrix
+    labels: Array | None = None  # [H, W] uint8: 0 = what is no object, 255 = unknown
+    outlines: Annotated[tuple[Array, ...], msgspec.Meta(max_length=60)] = ()  # [P, 2] float32 pixels, all of label 1
+
+    def __post_init__(self) -> None:
+        _check_matrix(self.world_from_object)
+        if (self.labels is None) == (not self.outlines):
+            raise ValueError("a view needs labels or outlines")
+        if self.labels is not None and (self.labels.dtype != np.uint8 or self.labels.ndim != 2):
+            raise ValueError("labels must be uint8 [H, W]")
+        for outline in self.outlines:
+            _check_places(outline, at_least=3)
+
+
+class LabelSplats(Message, frozen=True):
+    """Says which object each splat belongs to, from masks in one or several views; `Labelled` selects by it then.
+
+    capture: its masks are views, too, of label 1. The job replaces what was known of the version.
+    """
+
+    asset: Identifier
+    version: Identifier = ""
+    views: Annotated[tuple[MaskedView, ...], msgspec.Meta(max_length=60)] = ()
+    capture: FolderCapture | UploadedCapture | None = None
+    hidden: Identifier = ""  # a selection: splats that are not there
+
+
+SelectionQuestion = (
+    PickSplat | NameSelection | ListSelections | FetchSelection | FetchHistogram | IndexVersion | LabelSplats
+)
+SelectionAnswer = PickedSplat | NamedSelections | Histogram
 
 
 def _check_matrix(matrix: Matrix) -> None:

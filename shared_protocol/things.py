@@ -34,7 +34,7 @@ SettingValue = bool | int | float | str | None
 Quality = Literal["draft", "normal", "high"]
 JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
 ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
-READING = frozenset({"meshing", "evaluation"})  # categories of jobs that make no version of their asset
+READING = frozenset({"meshing", "evaluation", "selection"})  # categories of jobs that make no version of their asset
 PixelType = Literal["uint8", "float16", "float32"]
 SplatColors = Literal["own", "binding"]  # how well they hang on their mesh; unbound versions have only their own
 # A suffix without its first dot: "ply", "compressed.ply". `Catalog.formats` says which there are.
@@ -116,6 +116,7 @@ class VersionInfo(Part, frozen=True):
     created: float = 0.0  # seconds since 1970
     bounds: Bounds | None = None  # in the asset's frame, without stray splats; None = unknown
     bound_vertices: Count = 0  # of the mesh that it is bound to, which `PoseMesh` moves; 0 = it is not bound
+    mesh_bounds: Bounds | None = None  # of that mesh at rest, in the asset's frame; None = unknown, or it is not bound
     bound_splats: Count | None = None  # how many follow it; None = unknown, as of versions of earlier days
     far_splats: Count | None = None  # of these, how many are too far from it to be stretched with it
     sh_degree: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0

@@ -14,6 +14,7 @@ from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.fatal import fatal_reason
 from backend.jobs.imports_and_exports import export_version, import_asset, import_version
+from backend.jobs.labelling import LabellingJobs
 from backend.jobs.lanes import LONG, QUICK, JobLanes, WorkByCategory
 from backend.jobs.listed_views import list_views
 from backend.jobs.live import LiveAssets
@@ -23,6 +24,7 @@ from backend.jobs.recipes import RECIPE_SUFFIX, recipe_of
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
 from backend.jobs.selecting import Selecting
+from backend.jobs.selection_answers import SelectionAnswers
 from backend.jobs.train_job import TrainJobs
 from backend.jobs.work import Work
 from backend.methods import registry
@@ -33,6 +35,7 @@ from backend.store.cards import AssetCard, VersionCard
 from backend.store.garbage import collect
 from backend.store.holders import HolderKind, Holders
 from backend.store.payload import cloud_to_arrays
+from backend.store.selection_names import SelectionNames
 from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
@@ -57,7 +60,8 @@ from shared_protocol.messages import (
     Splats,
     Train,
 )
-from shared_protocol.things import AS_STORED, AssetInfo, ExportChoices, JobState, VersionInfo
+from shared_protocol.selecting import SelectionQuestion
+from shared_protocol.things import AS_STORED, AssetInfo, ExportChoices, JobState, Message, VersionInfo
 
 
 class Desk:
@@ -89,7 +93,8 @@ class Desk:
         self._live = LiveAssets()
         selections = SelectionStore(self._workspace)
         self._pictures = RenderService(self._assets, selections, self._live, self.device)
-        self._selecting = Selecting(self._assets, selections, self._pictures.cloud)
+        names = SelectionNames(self._workspace)
+        self._selecting = Selecting(self._assets, selections, names, self._pictures.cloud, self.device)
         self._lane = RenderLane(on_error=self._look_at)
         self._training = TrainJobs(
             self._workspace,
@@ -100,9 +105,23 @@ class Desk:
         )
         self._methods = MethodJobs(self._workspace, self.device, on_asset=self._asset_changed)
         self._measuring = MeasureJobs(self._workspace, self.device, on_asset=self._asset_changed)
-        others: dict[str, Work] = {"training": self._training, "evaluation": self._measuring}
+        labelling = LabellingJobs(self._workspace, self.device, self._pictures.cloud, on_asset=self._asset_changed)
+        others: dict[str, Work] = {
+            "training": self._training,
+            "evaluation": self._measuring,
+            "selection": labelling,
+        }
         works = WorkByCategory({category: self._methods for category in LONG | QUICK} | others)
         self._queue = JobLanes(self._workspace, works, self._lane, tell=on_event, on_fatal=self._break)
+        self._selections = SelectionAnswers(
+            self._assets,
+            selections,
+            names,
+            labelling,
+            cloud_of=self._pictures.cloud,
+            submit=self._queue.submit,
+            device=self.device,
+        )
         self._queue.start()
 
     def close(self) -> None:
@@ -273,6 +292,10 @@ class Desk:
         """Splats of a version as a selection, which can be drawn, edited, and selected from."""
         return self._selecting.select(wish)
 
+    def about_selections(self, asked: SelectionQuestion) -> Message:
+        """Their names, what is pointed at, how values are spread, neighbours and labels."""
+        return self._selections.answer(asked)
+
     def snapshot(self, job: str) -> Future[Preview]:
         """A copy of what the job has learned, taken between two of its steps."""
         state = self.job(job)
@@ -355,6 +378,7 @@ def _version_info(card: VersionCard) -> VersionInfo:
         created=card.created,
         bounds=card.bounds,
         bound_vertices=card.bound_vertices,
+        mesh_bounds=card.mesh_bounds,
         bound_splats=card.bound_splats,
         far_splats=card.far_splats,
         sh_degree=card.sh_degree,

@@ -25,6 +25,7 @@ from backend.store.assets import AssetStore
 from backend.store.cards import JobCard, VersionCard
 from backend.store.payload import read_arrays
 from backend.store.select_steps import CARRIED
+from backend.store.selection_names import SelectionNames
 from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.messages import RunMethod
@@ -41,7 +42,7 @@ class EditJobs:
         self, workspace: Workspace, assets: AssetStore, device: DeviceKind, on_asset: Callable[[str], object]
     ) -> None:
         self._workspace, self._assets, self._device, self._on_asset = workspace, assets, device, on_asset
-        self._selections = SelectionStore(workspace)
+        self._selections, self._names = SelectionStore(workspace), SelectionNames(workspace)
 
     def refuse(self, wish: RunMethod) -> None:
         """Raises UserError now for what would fail later."""
@@ -89,6 +90,7 @@ class EditJobs:
         selected = result.selected
         if selected is None:
             selected = _carried_mask(self._selections.read(version, wish.selection), sources)
+        self._names.carry(version, made, sources)
         return Ending(
             True,
             1,

@@ -17,7 +17,7 @@ from shared_protocol.messages import Event
 from shared_protocol.things import ENDED, READING, JobState
 
 LONG = frozenset({"training", "meshing", "evaluation"})
-QUICK = frozenset({"editing", "rigging"})
+QUICK = frozenset({"editing", "rigging", "selection"})
 
 
 class WorkByCategory:

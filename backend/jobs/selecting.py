@@ -7,22 +7,36 @@ from typing import assert_never
 
 import numpy as np
 
-from backend.selection import by_value, on_screen
-from backend.splats.cameras import Camera
+from backend.jobs.wire_cameras import camera_of, matrix_of_wire
+from backend.selection import by_value, neighbourhood, on_screen
+from backend.selection.flash_splat import belongs, confidences
+from backend.selection.in_picture import LEAST_SHOWN, Look, contributions
 from backend.splats.cloud import SplatCloud
+from backend.splats.enclosed import enclosed_by
+from backend.splats.rendering import SceneObject, draw_scene
+from backend.splats.representation import CloudRepresentation
+from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.cards import VersionCard
 from backend.store.select_steps import SelectStep
+from backend.store.selection_names import SelectionNames
 from backend.store.selections import SelectionStore
 from shared_protocol.errors import UserError
 from shared_protocol.selecting import (
+    Connected,
+    Contributing,
     Everything,
+    Floaters,
+    Grown,
     InBox,
+    InMesh,
     InOutline,
     InRange,
     InSphere,
     Inverted,
+    Labelled,
     Mode,
+    Named,
     OfColor,
     Select,
     SelectionInfo,
@@ -30,29 +44,35 @@ from shared_protocol.selecting import (
     Stored,
     UnderBrush,
 )
-from shared_protocol.things import Bounds, Matrix, ViewCamera
+from shared_protocol.things import Bounds, Matrix
 
 # What finds the same splats whatever is selected; selections by these alone begin anew.
-_BY_THEMSELVES = (InOutline, UnderBrush, InBox, InSphere, OfColor, InRange, Everything)
+_BY_THEMSELVES = (InOutline, UnderBrush, InBox, InSphere, InMesh, OfColor, InRange, Everything, Floaters, Contributing)
+_IN_THEIR_VERSION = (Stored, Named, Labelled)  # what only the version that they belong to knows
 _MOST_STEPS = 500  # that are remembered of how a selection came about
 
 
 class Selecting:
-    """cloud_of: the splats of a version, which may be kept in memory."""
+    """cloud_of: the splats of a version, which may be kept in memory. device: where views are drawn."""
 
     def __init__(
-        self, assets: AssetStore, selections: SelectionStore, cloud_of: Callable[[VersionCard], SplatCloud]
+        self,
+        assets: AssetStore,
+        selections: SelectionStore,
+        names: SelectionNames,
+        cloud_of: Callable[[VersionCard], SplatCloud],
+        device: str,
     ) -> None:
-        self._assets, self._selections, self._cloud_of = assets, selections, cloud_of
+        self._assets, self._selections, self._names = assets, selections, names
+        self._cloud_of, self._device = cloud_of, device
 
     def select(self, wish: Select) -> SelectionInfo:
         """Raises UserError when a version or a selection that it names is not here."""
         card = self._assets.version(wish.asset, wish.version)
         cloud, base = self._cloud_of(card), self._selections.read(card, wish.base)
-        found = self._found(card, cloud, base, wish.by)
-        selected = combined(base, found, wish.mode)
-        if wish.hidden:
-            selected = selected & ~self._selections.read(card, wish.hidden)
+        hidden = self._selections.read(card, wish.hidden)
+        found = self._found(card, cloud, base, wish.by, hidden)
+        selected = combined(base, found, wish.mode) & ~hidden
         return SelectionInfo(
             selection=self._selections.keep(card, selected, self._steps(card, wish)),
             asset=card.asset,
@@ -65,7 +85,7 @@ class Selecting:
     def _steps(self, card: VersionCard, wish: Select) -> tuple[SelectStep, ...]:
         """How the selection came about, for recipes; none where only its splats say it."""
         step = SelectStep(mode=wish.mode, by=wish.by)
-        if isinstance(wish.by, Stored) or wish.hidden:
+        if isinstance(wish.by, _IN_THEIR_VERSION) or wish.hidden:
             return ()
         if wish.mode == "set" and isinstance(wish.by, _BY_THEMSELVES):
             return (step,)
@@ -73,23 +93,49 @@ class Selecting:
         is_known = before or not wish.base
         return (*before, step) if is_known and len(before) < _MOST_STEPS else ()
 
-    def _found(self, card: VersionCard, cloud: SplatCloud, base: np.ndarray, by: Selector) -> np.ndarray:
-        if isinstance(by, Stored):
-            return self._selections.read(card, by.selection)
-        return find_splats(cloud, base, by)
+    def _found(
+        self, card: VersionCard, cloud: SplatCloud, base: np.ndarray, by: Selector, hidden: np.ndarray
+    ) -> np.ndarray:
+        match by:
+            case Stored():
+                return self._selections.read(card, by.selection)
+            case Named():
+                return self._names.selected(card, by.name)
+            case Labelled():
+                return self._labelled(card, by)
+            case _:
+                return find_splats(cloud, base, by, hidden, device=self._device)
+
+    def _labelled(self, card: VersionCard, by: Labelled) -> np.ndarray:
+        sums = self._names.label_sums(card)
+        if sums is None:
+            raise UserError("not_found", "No masks were given for these splats.", "Draw around an object first.")
+        found = belongs(sums, by.label, by.bias)
+        return found & (confidences(sums) >= by.confidence) if by.confidence else found
 
 
-def find_splats(cloud: SplatCloud, base: np.ndarray, by: Selector) -> np.ndarray:
-    """bool [N]. base: what is selected already, bool [N]. Raises UserError for what cannot be found in these alone."""
+def find_splats(
+    cloud: SplatCloud,
+    base: np.ndarray,
+    by: Selector,
+    hidden: np.ndarray | None = None,
+    *,
+    device: str = "cpu",
+) -> np.ndarray:
+    """bool [N].
+
+    base: what is selected already, bool [N]. hidden: what is not drawn, so that it hides nothing else, bool [N].
+    Raises UserError for what cannot be found in these splats alone.
+    """
     match by:
-        case InOutline():
-            return on_screen.in_outline(_seen(cloud, by.camera, by.world_from_object), by.points)
-        case UnderBrush():
-            return on_screen.under_brush(_seen(cloud, by.camera, by.world_from_object), by.path, by.radius_px)
+        case InOutline() | UnderBrush():
+            return _on_screen(cloud, by, hidden, device)
         case InBox():
             return by_value.in_box(cloud.means, _with_inside(by.asset_from_box))
         case InSphere():
             return by_value.in_sphere(cloud.means, _with_inside(by.asset_from_sphere))
+        case InMesh():
+            return enclosed_by(TriangleMesh(by.vertices, by.faces), cloud.means) != by.outside
         case OfColor():
             return by_value.of_color(cloud, by.rgb, by.tolerance)
         case InRange():
@@ -98,10 +144,57 @@ def find_splats(cloud: SplatCloud, base: np.ndarray, by: Selector) -> np.ndarray
             return np.ones(len(cloud), bool)
         case Inverted():
             return ~base
-        case Stored():
+        case Grown():
+            return neighbourhood.grown(base, neighbourhood.neighbours_of(cloud.means), by.steps)
+        case Connected():
+            return _connected(cloud, base, by)
+        case Floaters():
+            return neighbourhood.floating(
+                cloud, neighbourhood.neighbours_of(cloud.means), reach=by.distance, most=by.most
+            )
+        case Contributing():
+            camera, world_from_object = camera_of(by.camera), matrix_of_wire(by.world_from_object)
+            look = Look(camera, world_from_object, by.camera.near, by.camera.far, hidden)
+            return contributions(cloud, look, device) >= max(by.at_least, LEAST_SHOWN)
+        case Stored() | Named() | Labelled():
             raise UserError("unsupported", "A stored selection is known in its own version only.")
         case _:
             assert_never(by)
+
+
+def _on_screen(cloud: SplatCloud, by: InOutline | UnderBrush, hidden: np.ndarray | None, device: str) -> np.ndarray:
+    camera, world_from_object = camera_of(by.camera), matrix_of_wire(by.world_from_object)
+    view = on_screen.seen(cloud.means, camera, world_from_object, near=by.camera.near, far=by.camera.far)
+    match by:
+        case InOutline():
+            found = on_screen.in_outline(view, by.points)
+        case UnderBrush():
+            found = on_screen.under_brush(view, by.path, by.radius_px)
+    if not by.surface_only:
+        return found
+    drawn = cloud if hidden is None or not hidden.any() else cloud.select(~hidden)
+    drawing = draw_scene(
+        [SceneObject(CloudRepresentation(drawn, device), world_from_object)],
+        camera,
+        device=device,
+        near=by.camera.near,
+        far=by.camera.far,
+        depth=True,
+    )
+    assert drawing.depth is not None
+    stretch = np.linalg.norm(world_from_object[:3, :3], 2)  # of what is stretched most
+    sizes = stretch * np.exp(cloud.log_scales.max(axis=1))
+    return found & on_screen.on_surface(view, sizes, drawing.depth.cpu().numpy(), drawing.alpha.cpu().numpy())
+
+
+def _connected(cloud: SplatCloud, base: np.ndarray, by: Connected) -> np.ndarray:
+    alike = None
+    if by.color_tolerance is not None and base.any():
+        red, green, blue = (float(value) for value in by_value.base_colors(cloud)[base].mean(axis=0))
+        alike = by_value.of_color(cloud, (red, green, blue), by.color_tolerance) | base
+    return neighbourhood.connected(
+        cloud, base, neighbourhood.neighbours_of(cloud.means), reach=by.distance, alike=alike
+    )
 
 
 def combined(base: np.ndarray, found: np.ndarray, mode: Mode) -> np.ndarray:
@@ -119,27 +212,9 @@ def combined(base: np.ndarray, found: np.ndarray, mode: Mode) -> np.ndarray:
             assert_never(mode)
 
 
-def _seen(cloud: SplatCloud, wanted: ViewCamera, world_from_object: Matrix) -> on_screen.Seen:
-    camera = Camera(
-        camera_from_world=_matrix(wanted.camera_from_world),
-        fx=wanted.fx,
-        fy=wanted.fy,
-        cx=wanted.cx,
-        cy=wanted.cy,
-        width=wanted.width,
-        height=wanted.height,
-        orthographic=wanted.orthographic,
-    )
-    return on_screen.seen(cloud.means, camera, _matrix(world_from_object), near=wanted.near, far=wanted.far)
-
-
-def _matrix(numbers: Matrix) -> np.ndarray:
-    return np.array(numbers, np.float64).reshape(4, 4)
-
-
 def _with_inside(numbers: Matrix) -> np.ndarray:
     """Raises UserError for a volume that is flat."""
-    matrix = _matrix(numbers)
+    matrix = matrix_of_wire(numbers)
     if not abs(np.linalg.det(matrix[:3, :3])) > 0:
         raise UserError("bad_input", "The region is flat, so there is nothing inside it.", "Give it a volume.")
     return matrix

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from backend.selection.in_picture import Look, labelled_contributions
+from backend.selection.in_picture import LEAST_SHOWN, Look, labelled_contributions
 from backend.splats.cloud import SplatCloud
 from shared_protocol.errors import UserError
 
 UNKNOWN = 255  # in a mask: a pixel of which nobody says what it shows
 MOST_LABELS = UNKNOWN
 _AT_ONCE = 8  # labels in one drawing
-_LEAST = 1e-6  # of blending weights: what is seen less is not seen at all
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,13 @@ def belongs(sums: np.ndarray, label: int, bias: float = 0.0) -> np.ndarray:
 
 def best_labels(sums: np.ndarray) -> np.ndarray:
     """uint8 [N]: of which label most is seen; 255 where nothing is."""
-    return np.where(sums.sum(axis=1) > _LEAST, sums.argmax(axis=1), UNKNOWN).astype(np.uint8)
+    return np.where(sums.sum(axis=1) > LEAST_SHOWN, sums.argmax(axis=1), UNKNOWN).astype(np.uint8)
 
 
 def confidences(sums: np.ndarray) -> np.ndarray:
     """float32 [N], 0..1: by how much the best label leads before all others together; 0 where it does not."""
     total = sums.sum(axis=1)
-    return np.where(total > _LEAST, (2 * sums.max(axis=1) - total) / np.maximum(total, _LEAST), 0).clip(0, 1)
+    return np.where(total > LEAST_SHOWN, (2 * sums.max(axis=1) - total) / np.maximum(total, LEAST_SHOWN), 0).clip(0, 1)
 
 
 def _margins(sums: np.ndarray, label: int) -> np.ndarray:
@@ -81,7 +80,7 @@ def _margins(sums: np.ndarray, label: int) -> np.ndarray:
     own = sums[:, label]
     rest = sums.sum(axis=1) - own
     length = np.hypot(own, rest)
-    return np.where(length > _LEAST, (own - rest) / np.maximum(length, _LEAST), -np.inf)
+    return np.where(length > LEAST_SHOWN, (own - rest) / np.maximum(length, LEAST_SHOWN), -np.inf)
 
 
 def _labels(views: Sequence[Masked]) -> int:

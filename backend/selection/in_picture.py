@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from backend.selection.on_screen import Seen
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.moved import moved_cloud
 from backend.splats.raster.rasterization import rasterization
 
-_OF_ITS_DEPTH = 0.01  # what is no farther behind the surface than this part of its distance belongs to it
+LEAST_SHOWN = 1e-6  # of blending weights: what adds less adds nothing
 _NEVER = -30.0  # the opacity logit of a splat that cannot be seen
 
 
@@ -75,21 +74,6 @@ def labelled_contributions(cloud: SplatCloud, look: Look, counts: torch.Tensor, 
     return colors.grad.cpu().numpy()
 
 
-def on_surface(view: Seen, depth: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """bool [N]: centres that lie in front of what a picture shows at their place, or hardly behind it.
-
-    depth: [H, W] mean depth in world units, 0 where there is nothing. sizes: [N] the largest standard deviation of
-    each splat in world units; so much it may lie behind.
-    """
-    height, width = depth.shape
-    inside = view.in_front & ((view.places >= 0) & (view.places < (width, height))).all(axis=1)
-    column, row = view.places[inside].astype(np.int64).T
-    shown, found = depth[row, column], np.zeros(len(inside), bool)
-    allowance = np.maximum(2 * sizes[inside], _OF_ITS_DEPTH * shown)
-    found[inside] = (shown > 0) & (view.depths[inside] <= shown + allowance)
-    return found
-
-
 @dataclass(frozen=True)
 class Pointed:
     index: int
@@ -106,7 +90,7 @@ def pointed_at(cloud: SplatCloud, look: Look, place: tuple[float, float], device
     one_pixel = replace(camera, cx=camera.cx - column, cy=camera.cy - row, width=1, height=1)
     weights = contributions(cloud, replace(look, camera=one_pixel), device)
     index = int(weights.argmax()) if len(weights) else 0
-    if not len(weights) or not weights[index] > 0:
+    if not len(weights) or not weights[index] > LEAST_SHOWN:
         return None
     centre = look.world_from_object @ (*cloud.means[index].astype(np.float64), 1.0)
     return Pointed(index, float((camera.camera_from_world @ centre)[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,9 +13,13 @@ from backend.splats.cloud import SplatCloud
 from backend.splats.kernels import parallel_kernel, serial_kernel
 
 NEIGHBOURS = 8  # of each splat that are known
+_TOUCH = 1.5  # times the sum of their largest standard deviations: how far apart splats may be that touch
 _CHUNK = 50_000  # splats between two words about progress
-_ANY_COLOR = 3**0.5  # the distance from black to white
-_UNSEEN = np.float32(1e30)  # where a cloud has fewer splats than that
+_MOST_KEPT = 2  # clouds whose neighbours stay in memory
+
+_lock = threading.Lock()
+_kept: list[tuple[np.ndarray, Neighbours]] = []  # by the very array of centres, newest last
+_UNSEEN = np.float32(1e30)  # beyond all that are neighbours
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,17 @@ class Neighbours:
     indices: np.ndarray  # [N, K] int32; a splat's own number where there are no more
     distances: np.ndarray  # [N, K] float32, rising; infinite where there are no more
 
-    @property
-    def bytes(self) -> int:
-        return self.indices.nbytes + self.distances.nbytes
+
+def neighbours_of(means: np.ndarray, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Neighbours:
+    """As `find_neighbours`; the last ones are kept for whoever asks with the same array again."""
+    with _lock:  # who asks while they are being found waits for them
+        for known, found in _kept:
+            if known is means:
+                return found
+        found = find_neighbours(means, on_progress=on_progress)
+        _kept.append((means, found))
+        del _kept[:-_MOST_KEPT]
+        return found
 
 
 def find_neighbours(
@@ -70,36 +83,31 @@ def grown(selected: np.ndarray, around: Neighbours, steps: int) -> np.ndarray:
 
 
 def connected(
-    cloud: SplatCloud, start: np.ndarray, around: Neighbours, *, reach: float, colors: np.ndarray, tolerance: float
+    cloud: SplatCloud, start: np.ndarray, around: Neighbours, *, reach: float = 0.0, alike: np.ndarray | None = None
 ) -> np.ndarray:
-    """bool [N]: what hangs together with the start, bool [N], over splats that touch and have about its mean colour.
+    """bool [N]: what hangs together with the start, bool [N], from neighbour to neighbour.
 
-    reach: two neighbours touch where their centres are no farther apart than this times the sum of their largest
-    standard deviations. colors: [N, 3] sRGB; tolerance: the greatest distance from the mean colour of the start.
+    reach: how far apart neighbours may lie, in units of the cloud; 0 = as far as they touch. alike: bool [N], the
+    splats that may be gone over; None = all.
     """
-    if not start.any():
-        return start.copy()
-    allowed = np.ones(len(start), bool)
-    if tolerance < _ANY_COLOR:
-        off = colors - colors[start].mean(axis=0)
-        allowed = start | (np.einsum("nc,nc->n", off, off) <= np.float32(tolerance * tolerance))
+    allowed = np.ones(len(start), bool) if alike is None else alike | start
     groups = _groups(around, _reaches(cloud, reach), allowed)
     chosen = np.zeros(len(start), bool)
     chosen[groups[start]] = True
     return chosen[groups] & allowed
 
 
-def floating(cloud: SplatCloud, around: Neighbours, *, reach: float, smallest: int) -> np.ndarray:
-    """bool [N]: splats in groups of fewer than `smallest` that touch each other and nothing else.
-
-    reach: as for `connected`.
-    """
+def floating(cloud: SplatCloud, around: Neighbours, *, reach: float = 0.0, most: int) -> np.ndarray:
+    """bool [N]: splats in groups of at most so many that hang together. reach: as for `connected`."""
     groups = _groups(around, _reaches(cloud, reach), np.ones(len(cloud), bool))
-    return np.bincount(groups, minlength=len(groups))[groups] < smallest
+    return np.bincount(groups, minlength=len(groups))[groups] <= most
 
 
 def _reaches(cloud: SplatCloud, reach: float) -> np.ndarray:
-    return np.float32(reach) * np.exp(cloud.log_scales.max(axis=1)).astype(np.float32, copy=False)
+    """[N] float32: two splats hang together where they are no farther apart than the sum of theirs."""
+    if reach:
+        return np.full(len(cloud), reach / 2, np.float32)
+    return np.float32(_TOUCH) * np.exp(cloud.log_scales.max(axis=1)).astype(np.float32, copy=False)
 
 
 def _groups(around: Neighbours, reaches: np.ndarray, allowed: np.ndarray) -> np.ndarray:

@@ -66,12 +66,32 @@ from shared_protocol.messages import (
     WatchJob,
     Welcome,
 )
+from shared_protocol.selecting import (
+    FetchHistogram,
+    FetchSelection,
+    IndexVersion,
+    LabelSplats,
+    ListSelections,
+    NameSelection,
+    PickSplat,
+    SelectedSplats,
+    SelectionQuestion,
+    takes_long,
+)
 from shared_protocol.things import Message
 
 log = logging.getLogger(__name__)
 
 ThreadRequest = (
-    QuickRequest | FileRequest | TransferRequest | OpenDownload | FetchSplats | FetchMesh | FetchPhoto | Select
+    QuickRequest
+    | FileRequest
+    | TransferRequest
+    | OpenDownload
+    | FetchSplats
+    | FetchMesh
+    | FetchPhoto
+    | Select
+    | SelectionQuestion
 )
 
 _MOST_UNANSWERED = 256
@@ -265,6 +285,8 @@ class Conversation:
                 self._frames.put(session, f"mesh {message.job} {message.asset} {message.version}", id, outcome)
             elif isinstance(outcome, PhotoData) and isinstance(message, FetchPhoto):
                 self._frames.put(session, f"photo {message.asset} {message.version} {message.view}", id, outcome)
+            elif isinstance(outcome, SelectedSplats):
+                self._frames.put(session, f"selection {outcome.version} {outcome.selection}", id, outcome)
             else:
                 self._say(session, id, outcome)
 
@@ -281,7 +303,18 @@ class Conversation:
             case FetchPhoto():
                 return self._threads.slow, lambda: self._desk.photo(message)
             case Select():
-                return self._threads.quick, lambda: self._desk.select(message)
+                work = self._threads.slow if takes_long(message.by) else self._threads.quick
+                return work, lambda: self._desk.select(message)
+            case (
+                PickSplat()
+                | NameSelection()
+                | ListSelections()
+                | FetchSelection()
+                | FetchHistogram()
+                | IndexVersion()
+                | LabelSplats()
+            ):
+                return self._threads.slow, lambda: self._desk.about_selections(message)
             case OpenDownload():
                 return self._threads.slow, lambda: self._transfers.open_download(session.id, message)
             case ImportFile() | ImportUpload() | ExportFile() | ListViews() | MeasureViews() | ListFigures():

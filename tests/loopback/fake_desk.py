@@ -23,6 +23,7 @@ from shared_protocol.messages import (
     Event,
     FetchPhoto,
     FiguresOfViews,
+    JobAccepted,
     JobChanged,
     JobProgress,
     MeasureViews,
@@ -39,6 +40,18 @@ from shared_protocol.messages import (
     Train,
 )
 from shared_protocol.schema import Setting
+from shared_protocol.selecting import (
+    FetchHistogram,
+    FetchSelection,
+    Histogram,
+    ListSelections,
+    NamedSelections,
+    NameSelection,
+    PickedSplat,
+    PickSplat,
+    SelectedSplats,
+    SelectionQuestion,
+)
 from shared_protocol.things import (
     ENDED,
     IDENTITY,
@@ -47,6 +60,7 @@ from shared_protocol.things import (
     ExportChoices,
     JobState,
     MeasuredView,
+    Message,
     MethodInfo,
     VersionInfo,
     ViewCamera,
@@ -268,6 +282,27 @@ class FakeDesk:
         """Of three splats the first is selected, whatever is asked."""
         self._asset(request.asset)
         return SelectionInfo(selection="first", asset=request.asset, version=request.version or "v1", count=1, total=3)
+
+    def about_selections(self, asked: SelectionQuestion) -> Message:
+        """As little as an answer can say; jobs end at once."""
+        self._asset(asked.asset)
+        version = asked.version or "v1"
+        match asked:
+            case PickSplat():
+                return PickedSplat(index=-1)
+            case FetchSelection():
+                selected = np.array([True, False, False])
+                return SelectedSplats(asset=asked.asset, version=version, selection="first", selected=selected)
+            case FetchHistogram():
+                return Histogram(low=0.0, high=1.0, counts=(1, 2))
+            case NameSelection() | ListSelections():
+                return NamedSelections(asset=asked.asset, version=version)
+            case _:
+                state = JobState(
+                    job=f"job-{next(self._numbers)}", name="labels", method="selection", status="finished",
+                    asset=asked.asset, category="selection",
+                )  # fmt: skip
+                return JobAccepted(job=self._tell(state))
 
     def render(self, request: Render) -> Future[Picture]:
         for thing in request.objects:

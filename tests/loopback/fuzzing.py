@@ -84,6 +84,24 @@ SEEDS: tuple[Message, ...] = (
         for by in (selecting.Grown(steps=-2), selecting.Connected(color_tolerance=0.2), selecting.Floaters(most=3))
     ),
     m.Select(asset="asset-1", by=selecting.InMesh(vertices=_TRIANGLE, faces=_FACE, outside=True)),
+    m.Select(asset="asset-1", by=selecting.Contributing(camera=_CAMERA, world_from_object=IDENTITY, at_least=2)),
+    m.Select(asset="asset-1", by=selecting.Named(name="head")),
+    m.Select(asset="asset-1", by=selecting.Labelled(label=2, bias=-0.5, confidence=0.5)),
+    selecting.PickSplat(asset="asset-1", camera=_CAMERA, world_from_object=IDENTITY, x=1.5, y=2.5),
+    selecting.NameSelection(asset="asset-1", name="head", selection="first"),
+    selecting.ListSelections(asset="asset-1", version="v1"),
+    selecting.FetchSelection(asset="asset-1", selection="first"),
+    selecting.FetchHistogram(asset="asset-1", attribute="size", bins=4, selection="first"),
+    selecting.IndexVersion(asset="asset-1"),
+    selecting.LabelSplats(asset="asset-1", capture=FolderCapture(path=OUTSIDE)),
+    selecting.LabelSplats(
+        asset="asset-1",
+        views=(
+            selecting.MaskedView(
+                camera=_CAMERA, world_from_object=IDENTITY, outlines=(np.eye(3, 2, dtype=np.float32),)
+            ),
+        ),
+    ),
     m.MeasureViews(asset="asset-1", capture=FolderCapture(path=OUTSIDE)),
     m.ListFigures(asset="asset-1", first=1),
     m.FetchPhoto(asset="asset-1", view="1.png", longer_side=4),

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from backend.selection.flash_splat import UNKNOWN, Masked, belongs, best_labels, confidences, label_sums
-from backend.selection.in_picture import Look, contributions, labelled_contributions, on_surface, pointed_at
-from backend.selection.on_screen import seen
+from backend.selection.in_picture import Look, contributions, labelled_contributions, pointed_at
+from backend.selection.on_screen import on_surface, seen
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.raster import rasterization
@@ -169,4 +169,4 @@ def test_the_surface_and_what_is_pointed_at_are_in_front() -> None:
     depth = np.full((64, 64), 6.0, np.float32)
     depth[:, 38:] = 8
     places = seen(means, view.camera, np.eye(4), near=0.01, far=1e10)
-    assert on_surface(places, depth, np.full(4, 0.15)).tolist() == [True, False, True, False]
+    assert on_surface(places, np.full(4, 0.15), depth, np.ones_like(depth)).tolist() == [True, False, True, False]

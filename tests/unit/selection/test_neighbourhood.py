@@ -5,23 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.selection.by_value import base_colors
-from backend.selection.neighbourhood import NEIGHBOURS, Neighbours, connected, find_neighbours, floating, grown
+from backend.selection.neighbourhood import (
+    NEIGHBOURS,
+    Neighbours,
+    connected,
+    find_neighbours,
+    floating,
+    grown,
+    neighbours_of,
+)
 from backend.splats.cloud import SplatCloud
 
 SIZE = 0.1
 
 
-def row_of_splats(places: list[float], reds: list[float] | None = None) -> SplatCloud:
+def row_of_splats(places: list[float]) -> SplatCloud:
     count = len(places)
-    sh = np.zeros((count, 1, 3), np.float32)
-    sh[:, 0, 0] = (np.array(reds if reds is not None else [0.5] * count) - 0.5) / 0.28209479
     return SplatCloud(
         np.array([(x, 0, 0) for x in places], np.float32),
         np.tile(np.array((1, 0, 0, 0), np.float32), (count, 1)),
         np.full((count, 3), np.log(SIZE), np.float32),
         np.zeros(count, np.float32),
-        sh,
+        np.zeros((count, 1, 3), np.float32),
     )
 
 
@@ -31,10 +36,8 @@ def chosen(count: int, *numbers: int) -> np.ndarray:
     return mask
 
 
-def flood(cloud: SplatCloud, start: np.ndarray, reach: float, tolerance: float = 2.0) -> list[int]:
-    around = find_neighbours(cloud.means)
-    found = connected(cloud, start, around, reach=reach, colors=base_colors(cloud), tolerance=tolerance)
-    return np.flatnonzero(found).tolist()
+def flood(cloud: SplatCloud, start: np.ndarray, reach: float = 0.0, alike: np.ndarray | None = None) -> list[int]:
+    return np.flatnonzero(connected(cloud, start, find_neighbours(cloud.means), reach=reach, alike=alike)).tolist()
 
 
 def test_neighbours_are_the_nearest_others_also_where_splats_share_a_place_or_are_nowhere() -> None:
@@ -71,23 +74,33 @@ def test_growing_takes_neighbours_of_either_side_and_shrinking_leaves_out_the_ri
     assert grown(np.ones(500, bool), around, -3).all()
 
 
-def test_a_flood_stops_at_gaps_and_at_other_colours() -> None:
-    cloud = row_of_splats([0, 0.15, 0.3, 0.45, 0.8, 0.95], reds=[0.5, 0.52, 0.9, 0.5, 0.5, 0.5])
-    start = chosen(6, 0)
-    assert flood(cloud, start, 1.0) == [0, 1, 2, 3]
-    assert flood(cloud, start, 1.0, tolerance=0.1) == [0, 1], "the red one is in between"
-    assert flood(cloud, start, 2.0, tolerance=0.1) == [0, 1, 3, 4, 5], "it can be stepped over"
-    assert flood(cloud, start, 0.5) == [0]
-    assert flood(cloud, chosen(6), 1.0) == []
+def test_a_flood_stops_at_gaps_and_goes_over_what_is_alike_only() -> None:
+    cloud = row_of_splats([0, 0.2, 0.4, 0.6, 1.0, 1.2])
+    start, alike = chosen(6, 0), chosen(6, 1, 3, 4, 5)
+    assert flood(cloud, start) == [0, 1, 2, 3], "the next one is farther than three of their standard deviations"
+    assert flood(cloud, start, 0.45) == [0, 1, 2, 3, 4, 5]
+    assert flood(cloud, start, 0.1) == [0]
+    assert flood(cloud, start, 0.25, alike) == [0, 1]
+    assert flood(cloud, start, 0.45, alike) == [0, 1, 3, 4, 5], "what lies between can be stepped over"
+    assert flood(cloud, chosen(6)) == []
 
 
 def test_floaters_are_small_groups() -> None:
     cloud = row_of_splats([0, 0.1, 0.2, 0.3, 5, 5.1, 9])
     around = find_neighbours(cloud.means)
-    assert np.flatnonzero(floating(cloud, around, reach=1, smallest=3)).tolist() == [4, 5, 6]
-    assert np.flatnonzero(floating(cloud, around, reach=1, smallest=2)).tolist() == [6]
-    assert not floating(cloud, around, reach=1, smallest=1).any()
-    assert not floating(cloud, around, reach=30, smallest=7).any()
+    assert np.flatnonzero(floating(cloud, around, most=2)).tolist() == [4, 5, 6]
+    assert np.flatnonzero(floating(cloud, around, most=1)).tolist() == [6]
+    assert np.flatnonzero(floating(cloud, around, reach=4, most=3)).tolist() == [4, 5, 6]
+    assert not floating(cloud, around, reach=9, most=6).any()
+
+
+def test_neighbours_are_found_once_and_it_is_said_how_far_that_is() -> None:
+    means = np.random.default_rng(3).normal(size=(300, 3)).astype(np.float32)
+    said: list[tuple[int, int]] = []
+    first = neighbours_of(means, lambda done, total: said.append((done, total)))
+    assert neighbours_of(means, lambda done, total: said.append((done, total))) is first
+    assert said == [(300, 300)]
+    assert neighbours_of(means.copy()) is not first
 
 
 @pytest.mark.parametrize("count", [0, 1])
