@@ -39,7 +39,7 @@ def hide() -> None:
 
 def draw_brush(place: Point, radius: float) -> None:
     """The circle of a brush around the mouse."""
-    _line(_circle(place, radius), closed=True)
+    draw_line(_circle(place, radius), closed=True)
 
 
 def _draw() -> None:
@@ -50,7 +50,7 @@ def _draw() -> None:
     if gesture.shape == "brush":
         draw_brush(gesture.cursor, gesture.radius)
         if len(gesture.points) > 1:
-            _line(list(gesture.points), closed=False)
+            draw_line(list(gesture.points), closed=False)
         return
     corners = list(gesture.outline)
     if gesture.shape == "polygon":
@@ -58,7 +58,7 @@ def _draw() -> None:
     if gesture.shape == "box" and len(corners) == 4:
         _triangles(corners)
     if len(corners) > 1:
-        _line(corners, closed=True)
+        draw_line(corners, closed=True)
 
 
 def _circle(place: Point, radius: float) -> list[Point]:
@@ -66,7 +66,7 @@ def _circle(place: Point, radius: float) -> list[Point]:
     return [(place[0] + radius * math.cos(turn), place[1] + radius * math.sin(turn)) for turn in turns]
 
 
-def _line(places: list[Point], *, closed: bool) -> None:
+def draw_line(places: list[Point], *, closed: bool) -> None:
     """Light, with a dark rim, so that it is seen over anything."""
     corners = [(x, y, 0.0) for x, y in ([*places, places[0]] if closed else places)]
     shader: Any = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")

@@ -21,8 +21,10 @@ _handles: list[Any] = []
 _has_complained = False
 
 
-def _guarded(draw: Callable[[Any], None]) -> Callable[[], None]:
-    def guarded() -> None:
+def guarded(draw: Callable[[Any], None]) -> Callable[[], None]:
+    """For a draw handler: an error is written down once, and the view goes on."""
+
+    def drawn() -> None:
         global _has_complained
         try:
             draw(bpy.context)
@@ -31,7 +33,7 @@ def _guarded(draw: Callable[[Any], None]) -> Callable[[], None]:
                 log.exception("The splats could not be drawn")
             _has_complained = True
 
-    return guarded
+    return drawn
 
 
 def _draw_splats(context: Any) -> None:
@@ -151,8 +153,8 @@ def notice(eye: eyes.Eye) -> str:
 
 def register() -> None:
     space = bpy.types.SpaceView3D
-    _handles.append(space.draw_handler_add(_guarded(_draw_splats), (), "WINDOW", "POST_VIEW"))
-    _handles.append(space.draw_handler_add(_guarded(_draw_notice), (), "WINDOW", "POST_PIXEL"))
+    _handles.append(space.draw_handler_add(guarded(_draw_splats), (), "WINDOW", "POST_VIEW"))
+    _handles.append(space.draw_handler_add(guarded(_draw_notice), (), "WINDOW", "POST_PIXEL"))
 
 
 def unregister() -> None:

@@ -55,10 +55,10 @@ class SeenFrom:
         world = as_matrix(np.array(splats.evaluated_get(depsgraph).matrix_world, np.float64))
         if self.camera:
             return cameras.view_camera_of_scene(context.scene, object_called(self.camera), depsgraph), world
-        region, region_3d = context.region, context.region_data
-        if region is None or not isinstance(region_3d, bpy.types.RegionView3D):
+        found = view_of(context)
+        if found is None:
             raise errors.UserError("bad_input", "There is no 3D view to look from.", "Give a camera's name.")
-        return cameras.view_camera_of_region(region, region_3d), world
+        return cameras.view_camera_of_region(*found), world
 
     def in_picture(self, places: Iterable[tuple[float, float]], height: int) -> Any:
         """Places from the lower left corner as pixels of the camera's picture, [P, 2]. Raises UserError."""
@@ -88,7 +88,8 @@ class DrawnOperator(SeenFrom, SelectOperator):
     # ---- drawn with the mouse
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
-        if not isinstance(context.region_data, bpy.types.RegionView3D):
+        found = view_of(context)
+        if found is None:
             self.report({"ERROR"}, "This can only be drawn over a 3D view.")
             return {"CANCELLED"}
         chosen = context.scene.splatwright.select
@@ -96,15 +97,15 @@ class DrawnOperator(SeenFrom, SelectOperator):
             self.surface_only = chosen.surface_only
         shape = self.shape_drawn()
         self._button = event.type if event.type in ("LEFTMOUSE", "RIGHTMOUSE") else "LEFTMOUSE"
-        self._gesture = Gesture(shape, cursor=_place(event), radius=float(chosen.brush_radius))
+        self._area, self._region = context.area, found[0]
+        place = place_in(self._region, event)
+        self._gesture = Gesture(shape, cursor=place, radius=float(chosen.brush_radius))
         self._begun_by_key = event.type != self._button
         if not self._begun_by_key:
-            start = _place(event)
+            start = place
             if event.value == "CLICK_DRAG":
-                region = context.region
-                start = event.mouse_prev_press_x - region.x, event.mouse_prev_press_y - region.y
-            self._gesture = self._gesture.pressed(start).moved(_place(event))
-        self._area, self._region = context.area, context.region
+                start = event.mouse_prev_press_x - self._region.x, event.mouse_prev_press_y - self._region.y
+            self._gesture = self._gesture.pressed(start).moved(place)
         context.window_manager.modal_handler_add(self)
         context.window.cursor_modal_set("CROSSHAIR")
         context.workspace.status_text_set(_HELP[shape])
@@ -142,7 +143,7 @@ class DrawnOperator(SeenFrom, SelectOperator):
 
     def _draw(self, context: Any, event: Any) -> bool:
         """Whether the event was for what is drawn."""
-        gesture, place = self._gesture, _place(event)
+        gesture, place = self._gesture, place_in(self._region, event)
         if event.type in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE"):
             self._gesture = gesture.moved(place)
         elif event.type == self._button and event.value == "DOUBLE_CLICK" and gesture.shape == "polygon":
@@ -263,8 +264,20 @@ class SPLATWRIGHT_OT_brush_size(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _place(event: Any) -> gestures.Point:
-    return float(event.mouse_region_x), float(event.mouse_region_y)
+def view_of(context: Any) -> tuple[bpy.types.Region, bpy.types.RegionView3D] | None:
+    """The 3D view that is meant: the one that the mouse is in, or for a button of the sidebar the one beside it."""
+    region, area = context.region, context.area
+    if region is not None and isinstance(context.region_data, bpy.types.RegionView3D) and region.type == "WINDOW":
+        return region, context.region_data
+    if area is None or area.type != "VIEW_3D":
+        return None
+    beside = next(region for region in area.regions if region.type == "WINDOW")
+    return beside, area.spaces.active.region_3d
+
+
+def place_in(region: bpy.types.Region, event: Any) -> gestures.Point:
+    """Where the mouse is, in pixels of a region from its lower left corner."""
+    return float(event.mouse_x - region.x), float(event.mouse_y - region.y)
 
 
 def _mode_of(event: Any, shape: Shape) -> str:

@@ -10,7 +10,7 @@ import bpy
 from ..core.selecting import Shown
 from ..host import selections
 from ..protocol import selecting
-from .operators_gestures import SeenFrom
+from .operators_gestures import SeenFrom, place_in, view_of
 from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator, refuse_none_selected
 
 _USUAL = "units of the splats' own frame; 0: a few times the usual distance"
@@ -76,7 +76,9 @@ class SPLATWRIGHT_OT_select_flood(SeenFrom, SplatsOperator, bpy.types.Operator):
     )
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
-        self.x, self.y = event.mouse_region_x, event.mouse_region_y
+        found = view_of(context)
+        if found is not None:
+            self.x, self.y = place_in(found[0], event)
         if not self.properties.is_property_set("tolerance"):
             self.tolerance = context.scene.splatwright.select.tolerance
         return self.execute(context)

@@ -12,7 +12,7 @@ from ..core.selecting import Shown
 from ..host import current, objects, selections
 from ..protocol import errors, selecting
 from . import asking
-from .operators_gestures import SeenFrom
+from .operators_gestures import SeenFrom, place_in, view_of
 from .operators_select import MODES, UNDO_LABEL, SplatsOperator, mode_called
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class PickOperator(SeenFrom, SplatsOperator):
     y: bpy.props.FloatProperty(name="Y", description="Pixels of the view, from below", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
-        self.x, self.y = event.mouse_region_x, event.mouse_region_y
+        found = view_of(context)
+        if found is not None:
+            self.x, self.y = place_in(found[0], event)
         return self.execute(context)  # type: ignore[return-value]
 
     def pick(self, context: Any, splats: Any, then: Callable[[selecting.PickedSplat], None]) -> None:

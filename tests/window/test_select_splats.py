@@ -259,3 +259,43 @@ def test_what_a_polygon_holds_becomes_an_object_of_its_own(window: BlenderWindow
     window.press("Z", ctrl=True)
     window.wait("part not in bpy.data.objects", part=part)
     assert len(on_screen(window)[0]) == len(places)
+
+
+def test_an_object_outlined_in_two_views_is_told_apart_and_separated(window: BlenderWindow) -> None:
+    places, (x, y), radius = on_screen(window)
+    square = [(x + radius * u, y + radius * v) for u, v in ((0, -1.1), (1.1, -1.1), (1.1, 1.1), (0, 1.1), (0, -1))]
+    window.run(_OUTLINE)
+    window.drag(*square)
+    window.wait(f"len({_MASKS}) == 1")
+    window.enter_viewport()
+    window.press("NUMPAD_7", ctrl=True)  # from below: what was on the right is on the left
+    time.sleep(1)
+    window.settle()
+    window.run(_OUTLINE)
+    window.move(*square[0])
+    window.look("11 the second outline, from below")
+    window.drag(*[(2 * x - u, v) for u, v in square])
+    window.wait(f"len({_MASKS}) == 2")
+    window.run("bpy.ops.splatwright.label_splats(); answer = None")
+    window.wait("splats.splatwright.selection")
+    right = places[:, 0] > x
+    wait_for(lambda: abs((window.run(_COUNT) or 0) - right.sum()) < 0.08 * len(places), "the right half", 60)
+    window.view("12 the object that was outlined is selected")
+    window.enter_viewport()
+    take_up(window, "box")
+    window.press("P")
+    window.wait("len([o for o in bpy.data.objects if o.splatwright.asset]) == 2")
+    window.run("next(o for o in bpy.data.objects if o.splatwright.asset and o.name != 'ball').location.x += 0.4")
+    window.view("13 and separated")
+
+
+# As the button in the sidebar does, whose panel has to be scrolled to.
+_OUTLINE = f"""{_AREA}
+beside = next(r for r in area.regions if r.type == "UI")
+with bpy.context.temp_override(window=window, area=area, region=beside):
+    bpy.ops.splatwright.draw_mask("INVOKE_DEFAULT")
+"""
+_MASKS = (
+    f"__import__('importlib').import_module('{NAME}.host.view_masks')"
+    ".of(splats.splatwright.asset, splats.splatwright.version)"
+)
