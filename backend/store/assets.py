@@ -306,9 +306,16 @@ def _with_counts(card: VersionCard, binding: Arrays | None) -> VersionCard:
     return msgspec.structs.replace(
         card,
         bound_vertices=len(binding["mesh_vertices"]),
+        mesh_bounds=_corners(binding["mesh_vertices"]),
         bound_splats=int((binding["faces"] >= 0).sum()),
         far_splats=int(binding["rigid"].sum()),
     )
+
+
+def _corners(places: np.ndarray) -> tuple[float, float, float, float, float, float]:
+    """Of a box around places [N, 3] that are numbers."""
+    (a, b, c), (d, e, f) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return (a, b, c, d, e, f)
 
 
 def _with_binding(arrays: Arrays, binding: Arrays | None) -> Arrays:

@@ -51,6 +51,7 @@ class VersionCard(Card, frozen=True, tag="version"):
     antialiased: bool = False  # how it wants to be drawn
     bounds: tuple[float, float, float, float, float, float] | None = None  # lowest and highest corner; None = unknown
     bound_vertices: int = 0  # of the mesh that it is bound to; 0 = it is not bound
+    mesh_bounds: tuple[float, float, float, float, float, float] | None = None  # of that mesh at rest
     bound_splats: int | None = None  # how many hang on it; None = unknown
     far_splats: int | None = None  # of these, how many are too far from it to be stretched with it
     extra: tuple[str, ...] = ()  # names of further numbers that each splat has
