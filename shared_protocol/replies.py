@@ -187,6 +187,8 @@ class MeshData(Message, frozen=True):
     vertices: Array  # [V, 3] float32
     faces: Array  # [F, 3] int32, counter-clockwise seen from outside
     colors: Array  # [V, 3] uint8 sRGB, or [0, 3] where there are none
+    uvs: Array | None = None  # [F, 3, 2] float32 of each corner on the texture, 0..1, v upward; None = no texture
+    texture: Array | None = None  # [N] uint8: the content of a PNG file, sRGB
 
 
 class PhotoData(Message, frozen=True):

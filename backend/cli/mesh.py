@@ -1,4 +1,4 @@
-"""`splatwright mesh`: a mesh of a splat file's surface."""
+"""`splatwright mesh`: a textured mesh of a splat file's surface."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ EPILOG = """\b
 Examples:
   splatwright mesh scene.ply -o scene.glb --report scene.json
   splatwright mesh scene.ply -o scene.obj --capture photos/      look from where the photos were taken
+  splatwright mesh scene.ply -o scene.glb --method poisson --set texture=4096
   splatwright mesh scene.ply -o scene.ply --set resolution=300 --set faces=none
   splatwright mesh fox.safetensors -o learned.obj --bound        the mesh that splats were learned on
 
 \b
-The mesh has colours at its vertices and stands where the splats stand, with the same axes. Without
---capture the splats are looked at from all around, which suits objects better than rooms.
+The mesh has a texture (.ply files: colours at the vertices) and stands where the splats stand, with the
+same axes. With --capture the texture shows the photos. Without it the splats are looked at from all
+around, which suits objects better than rooms.
 """
 
 
-@click.command(short_help="A coloured mesh of a splat file.", epilog=EPILOG)
+@click.command(short_help="A textured mesh of a splat file.", epilog=EPILOG)
 @click.argument("splats", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="The mesh file to write (.glb, .obj or .ply).")
 @click.option("--report", type=PATH, help="Write vertices, faces, components, watertight, seconds to this JSON file.")
@@ -59,6 +61,10 @@ def mesh(
         pieces = "one piece" if report.components == 1 else f"{report.components:,} pieces"
         closed = "closed" if report.watertight else "open"
         say(f"{report.vertices:,} vertices, {report.faces:,} triangles, {pieces}, {closed}.")
+        if report.texture and report.texture_covered is not None:
+            say(
+                f"Texture of {report.texture} pixels from {report.color_from}, {report.texture_covered:.0%} of it seen."
+            )
         say(f"Made in {duration_in_words(report.seconds)}, written to {report.output}.")
 
 

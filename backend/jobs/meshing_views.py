@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
-from backend.captures import load_capture
+from backend.captures import Capture, choose_mask_use, load_capture, read_photos
 from backend.captures.photos import undistorted_camera
 from backend.jobs.train_job import capture_folder
+from backend.meshing.color_picture import ColorPicture
 from backend.splats.bounds import robust_bounds
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
@@ -20,17 +22,45 @@ from backend.training.frame import focus_point
 from shared_protocol.errors import UserError
 from shared_protocol.messages import Train
 
+_MOST_PIXELS = 2_000_000  # of a photo that a texture takes colours from
+_INSIDE = 127  # alpha or weight above which a pixel shows the object
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """From where a capture's photos were taken, and what they show."""
+
+    cameras: tuple[Camera, ...] = ()
+    photo: Callable[[int], ColorPicture] | None = None  # by the camera's number
+
+    @staticmethod
+    def of(capture: Capture) -> Photographs:
+        views = capture.train_views
+        masks, _ = choose_mask_use(capture)
+
+        def photo(number: int) -> ColorPicture:
+            (read,) = read_photos([views[number]], max_pixels=_MOST_PIXELS, masks=masks)
+            inside = read.alpha if read.alpha is not None else read.weight
+            return ColorPicture(read.camera, read.rgb, None if inside is None else inside > _INSIDE)
+
+        return Photographs(tuple(undistorted_camera(view) for view in views), photo)
+
 
 def cameras_of_training(
     workspace: Workspace, version: VersionCard, note: Callable[[str], object]
 ) -> tuple[Camera, ...]:
     """Those of the capture that the version's asset was trained on; none when it was not, or the capture is gone, or
     the version is not in its frame any more."""
+    return photographs_of_training(workspace, version, note).cameras
+
+
+def photographs_of_training(workspace: Workspace, version: VersionCard, note: Callable[[str], object]) -> Photographs:
+    """Those of the capture that the version's asset was trained on; none when `cameras_of_training` gives none."""
     if version.is_moved:
-        return ()
+        return Photographs()
     asset = workspace.catalogue.find(AssetCard, version.asset)
     job = workspace.catalogue.find(JobCard, asset.job) if asset is not None and asset.job else None
-    return () if job is None else _cameras(workspace, msgspec.json.decode(job.request, type=Train), note)
+    return Photographs() if job is None else _photographs(workspace, msgspec.json.decode(job.request, type=Train), note)
 
 
 def meshed_part(cloud: SplatCloud, cameras: Sequence[Camera]) -> np.ndarray:
@@ -50,10 +80,9 @@ def meshed_part(cloud: SplatCloud, cameras: Sequence[Camera]) -> np.ndarray:
     return np.stack([low, high]) if (high > low).all() else bounds
 
 
-def _cameras(workspace: Workspace, wish: Train, note: Callable[[str], object]) -> tuple[Camera, ...]:
+def _photographs(workspace: Workspace, wish: Train, note: Callable[[str], object]) -> Photographs:
     try:
-        capture = load_capture(capture_folder(wish.capture, CaptureStore(workspace)))
+        return Photographs.of(load_capture(capture_folder(wish.capture, CaptureStore(workspace))))
     except UserError as error:
         note(f"The capture cannot be read ({error.message}), so views are chosen around the splats.")
-        return ()
-    return tuple(undistorted_camera(view) for view in capture.train_views)
+        return Photographs()

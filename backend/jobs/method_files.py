@@ -10,14 +10,13 @@ import msgspec
 import numpy as np
 
 from backend.captures import load_capture
-from backend.captures.photos import undistorted_camera
 from backend.jobs.device import DeviceChoice, choose_device
-from backend.jobs.meshing_views import meshed_part
+from backend.jobs.meshing_views import Photographs, meshed_part
 from backend.jobs.report import Stopwatch
 from backend.jobs.running import RunningJob
 from backend.jobs.settings import method_and_settings
 from backend.jobs.splat_files import read_splat_file, refuse_unwritable_splat_name, write_splat_file
-from backend.meshing.inputs import MeshingInputs
+from backend.meshing.inputs import MeshingInputs, MeshingResult
 from backend.rigging import animation
 from backend.rigging.baking import bake_pose
 from backend.rigging.binding import Binding, refuse_broken
@@ -28,6 +27,7 @@ from backend.splats.io import SplatContent, read_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
+from shared_protocol.errors import UserError
 
 Settings = Mapping[str, object]  # text as typed, or values
 
@@ -51,7 +51,10 @@ class MeshReport(msgspec.Struct, frozen=True, kw_only=True):
     watertight: bool
     seconds: float
     views: int  # the splats were looked at from
-    voxel: float  # edge length in the splats' units
+    voxel: float  # size of the smallest details, in the splats' units
+    texture: int  # pixels along a side; 0 = the vertices alone have colours
+    texture_covered: float | None  # the part of it that some picture saw
+    color_from: str | None  # of the texture: "photos" or "splats"
     device: str
     method: str
     settings: dict[str, object]
@@ -82,15 +85,16 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
     watch = Stopwatch()
     method, settings = method_and_settings("meshing", request.method, request.settings)
     refuse_unwritable_mesh_name(request.output)
+    settings = _without_texture(request, settings)
     device = choose_device(request.device)
     cloud = read_cloud(request.splats)
-    views = () if request.capture is None else load_capture(request.capture).train_views
-    cameras = tuple(undistorted_camera(view) for view in views)
+    seen = Photographs() if request.capture is None else Photographs.of(load_capture(request.capture))
     job.stage(method.label)
-    inputs = MeshingInputs(CloudRepresentation(cloud, device), meshed_part(cloud, cameras), cameras, device)
-    result = method.run(settings, inputs, job)
-    mesh = result.mesh
-    write_mesh(request.output, mesh)
+    representation, bounds = CloudRepresentation(cloud, device), meshed_part(cloud, seen.cameras)
+    inputs = MeshingInputs(representation, bounds, seen.cameras, device, seen.photo)
+    result: MeshingResult = method.run(settings, inputs, job)
+    mesh, texture = result.mesh, result.texture
+    write_mesh(request.output, mesh, texture)
     report = MeshReport(
         output=str(request.output),
         vertices=len(mesh.vertices),
@@ -100,6 +104,9 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
         seconds=watch.seconds(),
         views=result.views,
         voxel=result.voxel,
+        texture=0 if texture is None else len(texture.image),
+        texture_covered=result.covered,
+        color_from=result.color_from,
         device=device,
         method=method.id,
         settings=msgspec.to_builtins(settings),
@@ -107,6 +114,16 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
     if request.report is not None:
         write_bytes(request.report, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return report
+
+
+def _without_texture(request: MeshRequest, settings: msgspec.Struct) -> msgspec.Struct:
+    """PLY files have no room for a picture, so none is made that nobody asked for."""
+    if request.output.suffix.lower() != ".ply" or getattr(settings, "texture", None) is None:
+        return settings
+    if "texture" in request.settings:
+        hint = "Write a .glb or .obj file, or set 'texture' to none: then the vertices have colours."
+        raise UserError("bad_input", "PLY files hold no texture.", hint)
+    return msgspec.structs.replace(settings, texture=None)
 
 
 def bind_file(request: BindRequest, job: RunningJob) -> BindReport:

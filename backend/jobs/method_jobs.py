@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable
 
 import msgspec
+import numpy as np
 
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
 from backend.jobs.edit_jobs import EditJobs
-from backend.jobs.meshing_views import cameras_of_training, meshed_part
+from backend.jobs.meshing_views import meshed_part, photographs_of_training
 from backend.jobs.settings import chosen_settings
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.work import Ending
-from backend.meshing.inputs import MeshingInputs
+from backend.meshing.inputs import MeshingInputs, MeshingResult
 from backend.methods import registry
 from backend.methods.registry import Method
 from backend.rigging.inputs import RiggingInputs
@@ -146,15 +147,20 @@ class MethodJobs:
     ) -> Ending:
         start = time.monotonic()
         cloud = self._assets.read(version)
-        cameras = cameras_of_training(self._workspace, version, job.note)
+        seen = photographs_of_training(self._workspace, version, job.note)
         representation = CloudRepresentation(cloud, self._device, antialiased=version.antialiased)
-        inputs = MeshingInputs(representation, meshed_part(cloud, cameras), cameras, self._device)
+        bounds = meshed_part(cloud, seen.cameras)
+        inputs = MeshingInputs(representation, bounds, seen.cameras, self._device, seen.photo)
         job.stage(method.label)
-        mesh: TriangleMesh = method.run(settings, inputs, job).mesh
+        result: MeshingResult = method.run(settings, inputs, job)
+        mesh, texture = result.mesh, result.texture
         job.stage("Storing the mesh")
         assert mesh.colors is not None
         folder = self._workspace.job_folder(card.id)
-        write_arrays(folder / _MESH, {"vertices": mesh.vertices, "faces": mesh.faces, "colors": mesh.colors})
+        arrays = {"vertices": mesh.vertices, "faces": mesh.faces, "colors": mesh.colors}
+        if texture is not None:
+            arrays |= {"uvs": texture.uvs, "texture": np.frombuffer(texture.png(), np.uint8)}
+        write_arrays(folder / _MESH, arrays)
         figures = {"vertices": float(len(mesh.vertices)), "faces": float(len(mesh.faces))}
         return Ending(True, 1, 1, figures | {"seconds": time.monotonic() - start})
 

@@ -16,7 +16,7 @@ class Paint:
     """The mean colour of all pictures that see a vertex; those that look straight at it count most."""
 
     def __init__(self, mesh: TriangleMesh) -> None:
-        self._mesh, self._normals = mesh, _normals(mesh)
+        self._mesh, self._normals = mesh, mesh.vertex_normals
         self._vertices = mesh.vertices.astype(np.float64)
         self._total, self._weight = np.zeros((len(mesh.vertices), 3)), np.zeros(len(mesh.vertices))
 
@@ -48,13 +48,3 @@ class Paint:
             _, nearest = KDTree(self._vertices[seen]).query(self._vertices[~seen])
             colors[~seen] = colors[seen][nearest]
         return TriangleMesh(self._mesh.vertices, self._mesh.faces, colors)
-
-
-def _normals(mesh: TriangleMesh) -> np.ndarray:
-    """[V, 3] unit, outward."""
-    corners = mesh.corners
-    of_faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros((len(mesh.vertices), 3))
-    for corner in range(3):
-        np.add.at(normals, mesh.faces[:, corner], of_faces)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.finfo(np.float64).tiny)

@@ -53,7 +53,7 @@ def viewpoints_of(
 
     pixel: what one of them may cover at the middle of the bounds, world units. largest: side of a picture in pixels.
     """
-    chosen = [cameras[round(number)] for number in np.linspace(0, len(cameras) - 1, min(count, len(cameras)))]
+    chosen = [cameras[number] for number in evenly(count, len(cameras))]
     centre = bounds.mean(axis=0)
     found = []
     for camera in chosen:
@@ -63,6 +63,11 @@ def viewpoints_of(
         small = camera.resized(max(1, round(camera.width * scale)), max(1, round(camera.height * scale)))
         found.append(Viewpoint(small, _NEAR * distance, math.inf))
     return found
+
+
+def evenly(count: int, total: int) -> list[int]:
+    """At most `count` of the numbers below `total`, evenly spread."""
+    return [round(float(number)) for number in np.linspace(0, total - 1, min(count, total))]
 
 
 def _looking_at(target: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -35,7 +35,10 @@ def surface_depth(vertices: np.ndarray, faces: np.ndarray, camera: Camera, *, ne
     rotation, translation = camera.camera_from_world[:3, :3], camera.camera_from_world[:3, 3]
     seen = np.ascontiguousarray(vertices.astype(np.float64) @ rotation.T + translation)
     pinhole = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
-    _fill(seen, np.ascontiguousarray(faces, np.int32), pinhole, float(near), camera.orthographic, depth)
+    corners = np.ascontiguousarray(faces, np.int32)
+    rows = np.empty((len(corners), 2), np.int32)
+    _find_rows(seen, corners, pinhole, float(near), camera.orthographic, camera.height, rows)
+    _fill(seen, corners, rows, pinhole, float(near), camera.orthographic, depth)
     return depth
 
 
@@ -84,12 +87,30 @@ def _fill_triangle(a, b, c, first_row, last_row, orthographic, depth):  # type: 
 
 
 @parallel_kernel
-def _fill(vertices, faces, pinhole, near, orthographic, depth):  # type: ignore[no-untyped-def]
+def _find_rows(vertices, faces, pinhole, near, orthographic, height, rows):  # type: ignore[no-untyped-def]
+    """The first and last row of pixels that a face may touch; all of them where it is cut at `near`."""
+    for number in numba.prange(len(faces)):  # type: ignore[attr-defined]
+        low, high = math.inf, -math.inf
+        for corner in range(3):
+            place = vertices[faces[number, corner]]
+            if place[2] < near:
+                low, high = 0.0, height - 1.0
+                break
+            row = (place[1] if orthographic else place[1] / place[2]) * pinhole[1] + pinhole[3]
+            low, high = min(low, row), max(high, row)
+        rows[number, 0] = int(min(max(low - 1.0, 0.0), height))
+        rows[number, 1] = int(min(max(high + 1.0, -1.0), height))
+
+
+@parallel_kernel
+def _fill(vertices, faces, rows, pinhole, near, orthographic, depth):  # type: ignore[no-untyped-def]
     height = depth.shape[0]
     for band in numba.prange((height + _BAND - 1) // _BAND):  # type: ignore[attr-defined]
         first, last = band * _BAND, min((band + 1) * _BAND, height)
         face, polygon = np.empty((3, 3)), np.empty((4, 3))
         for number in range(len(faces)):
+            if rows[number, 1] < first or rows[number, 0] >= last:
+                continue
             is_finite = True
             for corner in range(3):
                 for axis in range(3):

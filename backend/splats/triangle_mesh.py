@@ -37,6 +37,16 @@ class TriangleMesh:
         return self.vertices.astype(np.float64)[self.faces]
 
     @property
+    def vertex_normals(self) -> np.ndarray:
+        """[V, 3] float64 unit, outward: means of the faces' normals by area; 0 where no face has an area."""
+        corners = self.corners
+        of_faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normals = np.zeros((len(self.vertices), 3))
+        for corner in range(3):
+            np.add.at(normals, self.faces[:, corner], of_faces)
+        return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+    @property
     def is_watertight(self) -> bool:
         """Every edge has one face on either side, and these agree about the outside."""
         if not len(self.faces):
