@@ -1,4 +1,4 @@
-"""Makes a mesh object of what the backend extracted from splats: faces, colours, and a material that shows them."""
+"""Makes a mesh object of what the backend extracted from splats: faces, texture or colours, and a material of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import numpy.typing as npt
 from ..protocol import messages
 from . import objects
 
-COLORS = "Color"
+COLORS, UVS = "Color", "UVMap"
 _MATERIAL = "Splatwright Vertex Colors"
 
 
 def create(context: Any, name: str, data: messages.MeshData, splats: bpy.types.Object | None) -> bpy.types.Object:
     """An object in the active collection, selected, that stands where the splats stand."""
     mesh = _mesh(name, data)
-    if len(data.colors):
+    if data.texture is not None and data.uvs is not None:
+        mesh.materials.append(_textured(name, data.texture))
+    elif len(data.colors):
         mesh.materials.append(_material())
     object = bpy.data.objects.new(name, mesh)
     if splats is not None:
@@ -43,6 +45,9 @@ def _mesh(name: str, data: messages.MeshData) -> bpy.types.Mesh:
         colors.data.foreach_set("color_srgb", _rgba(data.colors).ravel())
         mesh.color_attributes.active_color_name = COLORS
         mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
+    if data.uvs is not None:
+        layer = mesh.uv_layers.new(name=UVS)
+        layer.uv.foreach_set("vector", np.ascontiguousarray(data.uvs, np.float32).ravel())
     mesh.update(calc_edges=True)
     mesh.validate()
     mesh.shade_smooth()
@@ -57,21 +62,39 @@ def _rgba(colors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def _material() -> bpy.types.Material:
-    """The colours as a rough surface, which Blender's lights shade."""
+    """The colours of the vertices; one material for all meshes."""
     material: Any = bpy.data.materials.get(_MATERIAL)
     if material is not None:
         return material
-    material = bpy.data.materials.new(_MATERIAL)
+    material, colors = _rough(_MATERIAL, "ShaderNodeVertexColor")
+    colors.layer_name = COLORS
+    return material
+
+
+def _textured(name: str, png: npt.NDArray[Any]) -> bpy.types.Material:
+    """The texture, which the .blend file keeps inside."""
+    image: Any = bpy.data.images.new(name, 1, 1)
+    content = np.ascontiguousarray(png, np.uint8).tobytes()
+    image.pack(data=content, data_len=len(content))
+    image.source = "FILE"
+    image.colorspace_settings.name = "sRGB"
+    material, texture = _rough(name, "ShaderNodeTexImage")
+    texture.image, texture.extension = image, "EXTEND"
+    return material
+
+
+def _rough(name: str, color_node: str) -> tuple[bpy.types.Material, Any]:
+    """A rough surface, which Blender's lights shade, and the node that its colour comes from."""
+    material: Any = bpy.data.materials.new(name)
     if bpy.app.version < (5, 0):  # later ones have nothing but nodes
         material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
-    colors: Any = nodes.new("ShaderNodeVertexColor")
+    color: Any = nodes.new(color_node)
     output = nodes.new("ShaderNodeOutputMaterial")
     shader = nodes.new("ShaderNodeBsdfPrincipled")
-    colors.layer_name = COLORS
     shader.inputs["Roughness"].default_value = 0.9
-    colors.location, shader.location, output.location = (-250, 0), (0, 0), (300, 0)
-    links.new(colors.outputs["Color"], shader.inputs["Base Color"])
+    color.location, shader.location, output.location = (-300, 0), (0, 0), (300, 0)
+    links.new(color.outputs["Color"], shader.inputs["Base Color"])
     links.new(shader.outputs["BSDF"], output.inputs["Surface"])
-    return material
+    return material, color
