@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from backend.selection.on_screen import carried
 from backend.splats.cloud import SplatCloud
 
 _SH_OF_COLOR = 0.28209479177387814  # of the constant band: colour = 0.5 + this * coefficient
@@ -13,17 +14,14 @@ _SH_OF_COLOR = 0.28209479177387814  # of the constant band: colour = 0.5 + this 
 
 def in_box(means: np.ndarray, asset_from_box: np.ndarray) -> np.ndarray:
     """bool [N]: centres within what a matrix [4, 4] makes of the cube from -1 to 1."""
-    return np.all(np.abs(_carried_back(means, asset_from_box)) <= 1, axis=1)
+    near = np.abs(carried(means, np.linalg.inv(asset_from_box))) <= 1
+    return near[:, 0] & near[:, 1] & near[:, 2]
 
 
 def in_sphere(means: np.ndarray, asset_from_sphere: np.ndarray) -> np.ndarray:
     """bool [N]: centres within what a matrix [4, 4] makes of the ball of radius 1."""
-    return np.square(_carried_back(means, asset_from_sphere)).sum(axis=1) <= 1
-
-
-def _carried_back(means: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    inverse = np.linalg.inv(matrix)
-    return means @ inverse[:3, :3].T.astype(np.float32) + inverse[:3, 3].astype(np.float32)
+    moved = carried(means, np.linalg.inv(asset_from_sphere))
+    return np.einsum("nc,nc->n", moved, moved) <= 1
 
 
 def base_colors(cloud: SplatCloud) -> np.ndarray:

@@ -26,7 +26,7 @@ class Seen:
 def seen(means: np.ndarray, camera: Camera, world_from_object: np.ndarray, *, near: float, far: float) -> Seen:
     """means: [N, 3] in the object's frame. world_from_object: [4, 4] affine."""
     matrix = camera.camera_from_world @ world_from_object
-    points = means @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)  # [N, 3]
+    points = carried(means, matrix)  # [N, 3]
     depths = points[:, 2]
     in_front = (depths > near) & (depths < far)
     w = np.float32(1) if camera.orthographic else np.where(in_front, depths, np.float32(1))
@@ -70,6 +70,22 @@ def on_surface(view: Seen, sizes: np.ndarray, depth: np.ndarray, alpha: np.ndarr
     # The depth of a pixel is the mean of what is seen there, so a splat may lie behind it by its own thickness.
     shown[shown] = view.depths[shown] <= nearest + _REACH * sizes[shown]
     return shown
+
+
+def carried(means: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Points [N, 3] by an affine map [4, 4]; float32 [N, 3]."""
+    moved = np.empty((len(means), 3), np.float32)
+    _carry(means, matrix[:3].astype(np.float32), moved)
+    return moved
+
+
+# A product of matrices so narrow is many times slower where BLAS threads and these share the cores.
+@parallel_kernel
+def _carry(means: np.ndarray, matrix: np.ndarray, moved: np.ndarray) -> None:
+    for i in prange(len(means)):
+        x, y, z = means[i, 0], means[i, 1], means[i, 2]
+        for row in range(3):
+            moved[i, row] = matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2] * z + matrix[row, 3]
 
 
 @parallel_kernel

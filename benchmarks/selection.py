@@ -1,0 +1,143 @@
+"""How long the tools of selection take on a million splats, and telling objects apart on a hundred thousand.
+
+Each tool is run once before it is timed, so that compiling does not count; the median of the repetitions is written.
+Run as `python build.py bench selection`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import trimesh
+
+from backend import machine
+from backend.selection import by_value, neighbourhood, on_screen
+from backend.selection.flash_splat import Masked, label_sums
+from backend.selection.in_picture import Look, contributions
+from backend.splats.cameras import Camera
+from backend.splats.cloud import SplatCloud
+from backend.splats.enclosed import enclosed_by
+from backend.splats.triangle_mesh import TriangleMesh
+from benchmarks.record import record
+
+_LASSO = np.array([(100 + 8 * i, 500 + 300 * np.sin(i / 3)) for i in range(100)], np.float32)
+_LABELLED, _VIEWS = 100_000, 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--splats", type=int, default=1_000_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    arguments = parser.parse_args()
+    load_before = machine.load_average()
+    cloud, look = shell(arguments.splats), Look(_camera(1024), np.eye(4), 0.01, 1e10)
+    start = time.perf_counter()
+    around = neighbourhood.find_neighbours(cloud.means)
+    index_s = time.perf_counter() - start
+    limits = {"screen, volume, value": 150, "neighbours": 300, "mesh": 1500, "view": None, "labels": 10_000}
+    rows = [{"tool": "neighbour index, once", "ms": round(1000 * index_s), "limit_ms": None, "met": None}]
+    for kind, tool, call in (*_simple(cloud, look), *_near(cloud, around), *_large(cloud, look)):
+        call()
+        spent = statistics.median(_timed(call) for _ in range(arguments.repeat if kind != "labels" else 1))
+        limit = limits[kind]
+        ms = round(1000 * spent, 1)
+        rows.append({"tool": tool, "ms": ms, "limit_ms": limit, "met": None if limit is None else ms < limit})
+    settings = {"splats": arguments.splats, "labelled splats": _LABELLED, "views of 256 x 256": _VIEWS}
+    record(
+        "selection",
+        "Tools of selection answer while one watches: none takes longer than its limit.",
+        rows,
+        device="cpu",
+        settings=settings,
+        load_before=load_before,
+    )
+
+
+Tool = tuple[str, str, Callable[[], object]]
+
+
+def _simple(cloud: SplatCloud, look: Look) -> list[Tool]:
+    kind, box = "screen, volume, value", np.diag([0.5, 0.5, 0.5, 1.0])
+    chosen, others = cloud.means[:, 0] > 0, cloud.means[:, 1] > 0
+
+    def view() -> on_screen.Seen:
+        return on_screen.seen(cloud.means, look.camera, np.eye(4), near=0.01, far=1e10)
+
+    return [
+        (kind, "lasso of 100 corners", lambda: on_screen.in_outline(view(), _LASSO)),
+        (kind, "brush of 100 places", lambda: on_screen.under_brush(view(), _LASSO, 40)),
+        (kind, "box", lambda: by_value.in_box(cloud.means, box)),
+        (kind, "sphere", lambda: by_value.in_sphere(cloud.means, box)),
+        (kind, "colour", lambda: by_value.of_color(cloud, (0.5, 0.5, 0.5), 0.3)),
+        (kind, "range of opacity", lambda: by_value.in_range(cloud, "opacity", 0.2, 0.6)),
+        (kind, "range of elongation", lambda: by_value.in_range(cloud, "elongation", 1, 2)),
+        (kind, "histogram of size", lambda: np.histogram(by_value.values_of(cloud, "size"), bins=64)),
+        (kind, "subtract", lambda: chosen & ~others),
+    ]
+
+
+def _near(cloud: SplatCloud, around: neighbourhood.Neighbours) -> list[Tool]:
+    start = cloud.means[:, 0] > 0.9
+
+    def alike() -> np.ndarray:
+        return by_value.of_color(cloud, (0.5, 0.5, 0.5), 0.5)
+
+    return [
+        ("neighbours", "grow", lambda: neighbourhood.grown(start, around, 1)),
+        ("neighbours", "shrink", lambda: neighbourhood.grown(start, around, -1)),
+        ("neighbours", "flood", lambda: neighbourhood.connected(cloud, start, around)),
+        ("neighbours", "flood of a colour", lambda: neighbourhood.connected(cloud, start, around, alike=alike())),
+        ("neighbours", "floaters", lambda: neighbourhood.floating(cloud, around, most=50)),
+    ]
+
+
+def _large(cloud: SplatCloud, look: Look) -> list[Tool]:
+    ball = trimesh.creation.uv_sphere(radius=1.0, count=(86, 88))
+    mesh = TriangleMesh(np.array(ball.vertices, np.float32), np.array(ball.faces, np.int32))
+    some = shell(_LABELLED)
+    mask = np.zeros((256, 256), np.uint8)
+    mask[64:192, 64:192] = 1
+    views = [
+        Masked(Look(_camera(256, angle), np.eye(4), 0.01, 1e10), mask)
+        for angle in np.linspace(0, 2 * np.pi, _VIEWS, endpoint=False)
+    ]
+    return [
+        ("mesh", f"inside a mesh of {len(mesh.faces):,} faces", lambda: enclosed_by(mesh, cloud.means)),
+        ("view", "contribution to a view of 1024 x 1024", lambda: contributions(cloud, look, "cpu")),
+        ("labels", "telling two objects apart (FlashSplat)", lambda: label_sums(some, views, "cpu")),
+    ]
+
+
+def shell(count: int) -> SplatCloud:
+    """A ball's surface with some thickness, of splats that overlap."""
+    random = np.random.default_rng(0)
+    means = random.normal(size=(count, 3))
+    means *= (1 + 0.05 * random.normal(size=(count, 1))) / np.linalg.norm(means, axis=1, keepdims=True)
+    return SplatCloud(
+        means.astype(np.float32),
+        random.normal(size=(count, 4)).astype(np.float32),
+        np.log(random.uniform(1, 4, (count, 3)) / np.sqrt(count)).astype(np.float32),
+        random.normal(size=count).astype(np.float32),
+        random.normal(scale=0.5, size=(count, 1, 3)).astype(np.float32),
+    )
+
+
+def _camera(pixels: int, angle: float = 0.0) -> Camera:
+    pose = np.eye(4)
+    pose[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    pose[2, 3] = 4.0
+    return Camera(pose, pixels, pixels, pixels / 2, pixels / 2, pixels, pixels)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
