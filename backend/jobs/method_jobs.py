@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
-from backend.jobs.edit_jobs import EditJobs
+from backend.jobs.edit_jobs import INPUT_FILE, EditJobs
 from backend.jobs.meshing_views import meshed_part, photographs_of_training
 from backend.jobs.settings import chosen_settings
 from backend.jobs.steered_job import SteeredJob
@@ -32,7 +32,7 @@ from shared_protocol.messages import MeshData, RunMethod
 from shared_protocol.things import LONGEST_NAME
 
 _ARRAYS = ("vertices", "faces", "weights", "far_weights")  # of a request
-_INPUT, _MESH = "input.safetensors", "mesh.safetensors"
+_MESH = "mesh.safetensors"
 
 
 class MethodJobs:
@@ -61,7 +61,7 @@ class MethodJobs:
             folder = self._workspace.job_folder(job)
             folder.mkdir(parents=True, exist_ok=True)
             arrays = {name: getattr(wish, name) for name in _ARRAYS}
-            write_arrays(folder / _INPUT, {name: array for name, array in arrays.items() if array is not None})
+            write_arrays(folder / INPUT_FILE, {name: array for name, array in arrays.items() if array is not None})
         # The version is fixed now: what is asked of the head does not move to a newer one while the job waits.
         kept = msgspec.structs.replace(wish, version=version.id, **dict.fromkeys(_ARRAYS))
         return JobCard(
@@ -91,7 +91,7 @@ class MethodJobs:
         version = self._assets.version(card.asset, wish.version)
         match method.category:
             case "editing":
-                arrays = self._workspace.job_folder(card.id) / _INPUT
+                arrays = self._workspace.job_folder(card.id) / INPUT_FILE
                 return self._edits.do(card, method, settings, version, wish, arrays, job)
             case "rigging":
                 return self._rig(card, method, settings, version, job)
@@ -119,7 +119,7 @@ class MethodJobs:
     def _rig(
         self, card: JobCard, method: Method, settings: msgspec.Struct, version: VersionCard, job: SteeredJob
     ) -> Ending:
-        arrays = read_arrays(self._workspace.job_folder(card.id) / _INPUT)
+        arrays = read_arrays(self._workspace.job_folder(card.id) / INPUT_FILE)
         mesh = TriangleMesh(arrays["vertices"], arrays["faces"])
         inputs = RiggingInputs(
             self._assets.read(version),
