@@ -53,19 +53,33 @@ def test_the_report_of_a_mesh_describes_the_file(
     mesh, report = tmp_path / "ball.glb", tmp_path / "ball.json"
     assert run(["mesh", str(ball), "-o", str(mesh), "--report", str(report)]) == 0
     told, found = json.loads(report.read_text()), read_mesh(mesh)
-    assert (told["vertices"], told["faces"]) == (len(found.vertices), len(found.faces))
+    places = np.unique(found.joined().faces)  # the file has some vertices twice, at the seams of the texture
+    assert (told["vertices"], told["faces"]) == (len(places), len(found.faces))
+    assert (told["texture"], told["color_from"]) == (2048, "splats") and told["texture_covered"] > 0.9
     assert (told["components"], told["watertight"]) == (1, True) and told["seconds"] > 0
     assert "one piece, closed" in capsys.readouterr().err
-    assert run(["mesh", str(ball), "-o", str(mesh), "--set", "faces=500", "--json"]) == 0
+    assert run(["mesh", str(ball), "-o", str(mesh), "--set", "faces=500", "--set", "texture=none", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["faces"] <= 500
 
 
 def test_a_mesh_may_be_looked_at_from_a_captures_cameras(ball: Path, tmp_path: Path) -> None:
     capture = make_capture(tmp_path / "capture", views=9, width=48, height=32)
     report = tmp_path / "report.json"
-    command = ["mesh", str(ball), "-o", str(tmp_path / "b.ply"), "--capture", str(capture), "--report", str(report)]
-    assert run([*command, "--set", "resolution=32"]) == 0
-    assert json.loads(report.read_text())["views"] == 7  # two of nine are held out
+    command = ["mesh", str(ball), "--capture", str(capture), "--report", str(report), "--set", "resolution=32"]
+    assert run([*command, "-o", str(tmp_path / "b.ply")]) == 0
+    told = json.loads(report.read_text())
+    assert told["views"] == 7 and told["texture"] == 0  # two of nine are held out; PLY files hold no texture
+    assert run([*command, "-o", str(tmp_path / "b.obj"), "--set", "texture=128"]) == 0
+    told = json.loads(report.read_text())
+    assert told["texture"] == 128 and told["color_from"] == "photos"
+    assert {path.name for path in tmp_path.glob("b.*")} == {"b.ply", "b.obj", "b.mtl", "b.png"}
+
+
+def test_a_texture_is_refused_where_the_file_has_no_room_for_it(
+    ball: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["mesh", str(ball), "-o", str(tmp_path / "b.ply"), "--set", "texture=512"]) != 0
+    assert "PLY files hold no texture" in capsys.readouterr().err and not (tmp_path / "b.ply").exists()
 
 
 def test_splats_are_written_as_the_posed_mesh_takes_them(ball: Path, shape: TriangleMesh, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import trimesh
 
 from backend.splats.io.mesh_files import read_mesh, write_mesh
+from backend.splats.mesh_texture import MeshTexture
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
 
@@ -76,3 +77,29 @@ def test_other_names_are_refused(tmp_path: Path, mesh: TriangleMesh) -> None:
     (tmp_path / "mesh.txt").write_text("v 0 0 0")
     with pytest.raises(UserError, match="mesh file"):
         read_mesh(tmp_path / "mesh.txt")
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+def test_a_texture_comes_back_with_every_corner_where_it_was(tmp_path: Path, mesh: TriangleMesh, suffix: str) -> None:
+    random = np.random.default_rng(1)
+    image = random.integers(0, 256, (16, 16, 3), np.uint8)
+    whole = random.random((len(mesh.vertices), 2), np.float32)[mesh.faces]
+    whole[::3] = random.random((len(whole[::3]), 3, 2), np.float32)  # every third face is a chart of its own
+    texture = MeshTexture(whole, image)
+    path = tmp_path / f"mesh{suffix}"
+    write_mesh(path, mesh, texture)
+    found = trimesh.load_mesh(str(path), process=False)
+    material = found.visual.material
+    picture = material.baseColorTexture if suffix == ".glb" else material.image
+    assert np.array_equal(np.asarray(picture.convert("RGB")), image)
+    assert np.allclose(found.vertices[found.faces], mesh.corners, atol=1e-6)
+    assert np.allclose(found.visual.uv[found.faces], whole, atol=1e-6)
+
+
+def test_colours_of_a_texture_are_between_those_of_its_pixels() -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[0, 1] = 200  # the upper right one
+    texture = MeshTexture(np.array([[[0, 0], [1, 0], [1, 1]]], np.float32), image)
+    corner = np.array([[0.25, 0, 0.75], [0.5, 0, 0.5]])
+    colors = texture.at(np.zeros(2, int), corner) * 255
+    assert colors[:, 0] == pytest.approx([200, 50], abs=0.01)
