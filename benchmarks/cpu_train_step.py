@@ -18,9 +18,9 @@ from backend import machine
 from backend.captures.capture import Photo, PointCloud
 from backend.methods.job import QuietJob
 from backend.methods.registry import find
-from backend.methods.training.mcmc import McmcSettings
 from backend.splats.cameras import Camera
 from backend.splats.kernels import set_thread_count
+from backend.training.density_settings import McmcSettings
 from backend.training.inputs import TrainingInputs
 from backend.training.plan import TrainingPlan
 from benchmarks.probes import load

@@ -16,3 +16,15 @@ def neighbour_distances(positions: np.ndarray, workers: int = 1) -> np.ndarray |
 
     distances, _ = KDTree(positions).query(positions, k=neighbours + 1, workers=workers)
     return distances[:, 1:].mean(axis=1)
+
+
+def nearest_ones(positions: np.ndarray, count: int) -> np.ndarray:
+    """The numbers of the nearest positions of each, the nearest first, and that is itself (or one at the same place).
+
+    [N, 3] -> int64 [N, count], or [N, N] if there are fewer.
+    """
+    from scipy.spatial import KDTree
+
+    count = min(count, len(positions))
+    _, found = KDTree(positions).query(positions, k=count, workers=-1)
+    return np.asarray(found, np.int64).reshape(len(positions), count)

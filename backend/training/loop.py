@@ -103,10 +103,21 @@ class _Training:
         splats = self.splats.splats(view.pose)
         image, alpha, info = self._draw(splats, picture, background, self.schedule.sh_degree(step))
         self.recipe.density.before_backward(self.splats, step, info)
-        seen = Comparison(image[0], alpha[0, ..., 0], picture.target(background), picture.weights(), splats)
-        loss = torch.stack([part(seen) for part in self.recipe.losses]).sum()
-        self._look_at(loss, step)
-        loss.backward()
+        seen = Comparison(
+            image[0],
+            alpha[0, ..., 0],
+            picture.target(background),
+            picture.weights(),
+            splats,
+            picture=picture,
+            visible=(info["radii"][0] > 0).all(dim=-1),
+            step=step,
+            near=self.settings.near_plane,
+            generator=self.generator,
+        )
+        losses = torch.stack([part(seen) for part in self.recipe.losses])
+        self._look_at(losses, step)
+        losses.sum().backward()
         means_rate = self.schedule.means_rate(step)
         for name in self.splats.optimizers.keys() & POSITIONS:
             self.splats.optimizers[name].param_groups[0]["lr"] = means_rate
@@ -144,14 +155,17 @@ class _Training:
             absgrad=self.recipe.density.wants_absolute_gradients,
         )
 
-    def _look_at(self, loss: Tensor, step: int) -> None:
-        """Reads the loss now and then, and stops a training whose numbers broke down before they are learned from."""
+    def _look_at(self, losses: Tensor, step: int) -> None:
+        """Reads the loss now and then, and stops a training whose numbers broke down before they are learned from.
+
+        The first part, the difference from the photos, is what is shown: the others come and go in the course of a run.
+        """
         if self.device.type == "cuda" and step % _CUDA_LOOK_EVERY:
             return
-        value = loss.item()
-        if not math.isfinite(value):
+        values = losses.tolist()
+        if not math.isfinite(sum(values)):
             raise self._diverged(step, "the loss")
-        self.loss = value
+        self.loss = values[0]
 
     @torch.no_grad()
     def _psnr(self) -> float:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from backend.rigging.face_shapes import adjacent_faces, normal_consistency
 from backend.splats.similarity import l1_ssim_loss
 from backend.training.representation import ActiveSplats
+from backend.training.surface_picture import SurfacePicture, draw_surface
+from backend.training.views import Picture
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,21 @@ class Comparison:
     target: Tensor  # [H, W, 3] on the same background
     weight: Tensor | None  # [H, W] 0..1; None = every pixel counts
     splats: ActiveSplats
+    picture: Picture  # the photo, and the camera that both were seen by
+    visible: Tensor  # bool [N] which splats the camera saw
+    step: int
+    near: float  # splats whose centre is nearer are not drawn
+    generator: torch.Generator  # for what a part draws by chance
+
+    @cached_property
+    def surface(self) -> SurfacePicture:
+        """Drawn when the first part asks for it."""
+        return draw_surface(self.splats, self.picture, near=self.near)
+
+    @property
+    def camera_centre(self) -> Tensor:
+        """[3] in the frame of training."""
+        return -self.picture.viewmat[0, :3, 3] @ self.picture.viewmat[0, :3, :3]
 
 
 LossPart = Callable[[Comparison], Tensor]  # -> scalar

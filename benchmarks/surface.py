@@ -1,0 +1,182 @@
+"""Whether splats lie on the surface: SuGaR's alignment and agreeing normals against plain training, with known meshes.
+
+Trained from the same photos with the same steps and budget of splats, from points such as feature matching finds, which
+lie a hundredth of the mesh's diagonal off it; SuGaR also as a continuation of the plain result.
+Points are those of the density's level set, as meshes are extracted from (`backend/meshing/level_set.py`); their
+chamfer distance is the mean of both directions, in thousandths of the mesh's diagonal. Run as
+`python build.py bench surface`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from backend import machine
+from backend.captures import load_capture, read_photos
+from backend.captures.capture import PointCloud
+from backend.jobs.evaluation import evaluate, mean_figures
+from backend.jobs.settings import chosen_settings
+from backend.meshing.density import SplatDensity
+from backend.meshing.depth_picture import take_depth_picture
+from backend.meshing.level_set import joined, level_points
+from backend.meshing.viewpoints import Viewpoint
+from backend.methods import registry
+from backend.methods.job import QuietJob
+from backend.rigging.closest_faces import closest_faces
+from backend.splats.cloud import SplatCloud
+from backend.splats.io.mesh_files import read_mesh
+from backend.splats.quaternions import quats_to_matrices
+from backend.splats.representation import CloudRepresentation
+from backend.splats.triangle_mesh import TriangleMesh
+from backend.training.given_splats import GivenSplats
+from backend.training.inputs import TrainingInputs
+from backend.training.plan import plan_training
+from benchmarks.known_scenes import NAMES, make_scene
+from benchmarks.record import record
+
+LEVEL = 0.3  # of the density, as in SuGaR
+POINTS, FINER = 20_000, 2  # of a picture, which has so many times more pixels along a side than the photo
+START_POINTS, START_ERROR = 1_500, 0.01  # of the mesh's diagonal, standard deviation
+TRUE_POINTS = 100_000  # of the mesh
+LEAST_FLATTER, LEAST_NEARER, MOST_DEGREES = 5.0, 2.0, 10.0  # what is asked for
+WAYS: dict[str, tuple[str, bool]] = {  # name -> method, whether it goes on from what plain training made
+    "plain": ("default", False),
+    "plain mcmc": ("mcmc", False),
+    "sugar_surface": ("sugar_surface", False),
+    "sugar_surface, continued": ("sugar_surface", True),
+    "surface_normals": ("surface_normals", False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", nargs="+", default=NAMES, choices=NAMES)
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--splats", type=int, default=6000)
+    parser.add_argument("--pixels", type=int, default=128 * 128, help="of a photo")
+    parser.add_argument("--made", type=Path, help="folder with scenes that were made before")
+    parser.add_argument("--results", type=Path, help="folder for the figures instead of the repository's")
+    parser.add_argument("--set", nargs="*", default=[], help="name=value of settings, for methods that have them")
+    chosen = parser.parse_args()
+    load, rows = machine.load_average(), []
+    with tempfile.TemporaryDirectory() as folder:
+        for scene in chosen.scenes:
+            path = (chosen.made or Path(folder)) / scene
+            rows += measure_scene(scene, path if path.is_dir() else make_scene(scene, path), chosen)
+    claim = "Aligned splats are flat, lie on the surface and know its normal."
+    settings = {"steps": chosen.steps, "splats": chosen.splats, "pixels": chosen.pixels, "level": LEVEL}
+    more = {} if chosen.results is None else {"folder": chosen.results}
+    record("surface", claim, rows, device="cpu", settings=settings, load_before=load, **more)
+
+
+def measure_scene(scene: str, folder: Path, chosen: argparse.Namespace) -> list[dict[str, str | float | bool]]:
+    capture, mesh = load_capture(folder), read_mesh(folder / "mesh.ply")
+    plan = plan_training(
+        capture.train_views,
+        device="cpu",
+        max_pixels=chosen.pixels,
+        steps=chosen.steps,
+        max_splats=chosen.splats,
+    )
+    train, test = (
+        read_photos(views, max_pixels=chosen.pixels, masks="off") for views in (capture.train_views, capture.test_views)
+    )
+    points = start_points(mesh)
+    plain: dict[str, float] = {}
+    made: SplatCloud | None = None
+    rows = []
+    for way in chosen.ways:
+        method_id, continues = WAYS[way]
+        method, start = registry.find(method_id), None
+        if continues:
+            assert made is not None, "the plain way comes first"
+            start = GivenSplats(made)
+        names = {setting.name for setting in method.settings}
+        typed = dict(text.split("=", 1) for text in chosen.set)
+        settings = chosen_settings(method, {n: v for n, v in typed.items() if n in names})
+        began = time.perf_counter()
+        result = method.run(settings, TrainingInputs(train, test, points, plan, start=start), QuietJob())
+        seconds = time.perf_counter() - began
+        figures = surface_figures(result.cloud, mesh, [photo.camera for photo in train], result.near)
+        psnr, _ = mean_figures(evaluate(result.cloud, test, device="cpu", near=result.near))
+        if way == "plain":
+            plain, made = figures, result.cloud
+        row: dict[str, str | float | bool] = {"scene": scene, "way": way, "psnr": psnr or 0.0, **figures}
+        row |= {"splats": len(result.cloud), "seconds": seconds}
+        if plain and not way.startswith("plain"):
+            row["flatter"] = plain["thin"] / figures["thin"]
+            row["nearer"] = plain["chamfer"] / figures["chamfer"]
+            row["reached"] = (
+                row["flatter"] >= LEAST_FLATTER and row["nearer"] >= LEAST_NEARER and figures["degrees"] < MOST_DEGREES
+            )
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def surface_figures(cloud: SplatCloud, mesh: TriangleMesh, cameras: list, near: float) -> dict[str, float]:
+    """thin: mean of smallest to largest scale. degrees: median angle of the shortest axis and the mesh's normal at its
+    nearest point. chamfer: of extracted points, and its two halves, in thousandths of the mesh's diagonal."""
+    cloud = cloud.select(cloud.finite())
+    true_points, _ = points_of(mesh, TRUE_POINTS)
+    faces = np.arange(len(mesh.faces))
+    diagonal = float(np.linalg.norm(mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)))
+    scales = np.exp(cloud.log_scales.astype(np.float64))
+    axes = quats_to_matrices(cloud.quats)
+    shortest = np.take_along_axis(axes, scales.argmin(axis=1)[:, None, None], 2)[..., 0]
+    corners = mesh.corners[closest_faces(cloud.means, mesh, faces).faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    cosines = np.abs((shortest * normals).sum(axis=1)) / np.linalg.norm(normals, axis=1)
+    density, random = SplatDensity(cloud), np.random.default_rng(0)
+    representation = CloudRepresentation(cloud, "cpu")
+    views = [Viewpoint(camera.resized(FINER * camera.width, FINER * camera.height), near, 1e10) for camera in cameras]
+    found = joined(
+        [
+            level_points(
+                take_depth_picture(representation, view, device="cpu", largest_step=diagonal / 20),
+                density,
+                LEVEL,
+                POINTS,
+                random,
+            )
+            for view in views
+        ]
+    ).places
+    off, missed = closest_faces(found, mesh, faces).distances.mean(), KDTree(found).query(true_points)[0].mean()
+    return {
+        "thin": float((scales.min(axis=1) / scales.max(axis=1)).mean()),
+        "degrees": float(np.degrees(np.median(np.arccos(cosines.clip(0, 1))))),
+        "chamfer": 1000 * float(off + missed) / 2 / diagonal,
+        "off_surface": 1000 * float(off) / diagonal,
+        "missed": 1000 * float(missed) / diagonal,
+    }
+
+
+def start_points(mesh: TriangleMesh) -> PointCloud:
+    places, random = points_of(mesh, START_POINTS)[0], np.random.default_rng(1)
+    diagonal = np.linalg.norm(mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0))
+    places = places + START_ERROR * diagonal * random.normal(size=places.shape) / np.sqrt(3)
+    return PointCloud(places.astype(np.float32), np.full(places.shape, 128, np.uint8))
+
+
+def points_of(mesh: TriangleMesh, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points spread evenly over the faces, and their faces' unit normals, both [count, 3]."""
+    corners, random = mesh.corners, np.random.default_rng(0)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.linalg.norm(across, axis=1)
+    faces = random.choice(len(areas), count, p=areas / areas.sum())
+    one, two = random.random((2, count))
+    one, two = np.where(one + two > 1, (1 - one, 1 - two), (one, two))
+    a, b, c = corners[faces].transpose(1, 0, 2)
+    return a + one[:, None] * (b - a) + two[:, None] * (c - a), across[faces] / areas[faces, None]
+
+
+if __name__ == "__main__":
+    main()
