@@ -13,6 +13,7 @@ from ..core.session import JobView, Wish
 from ..host import current, objects, properties, settings_properties, training_mesh
 from ..protocol import errors, messages, things
 from . import asking, uploads
+from .chosen_splats import chosen_splats
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -50,6 +51,12 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
     mesh: bpy.props.StringProperty(
         name="Mesh", description="For methods on a mesh, the one that the splats hang on; empty: the scene's choice"
     )
+    splats: bpy.props.StringProperty(
+        name="Splats", description="The splat object that training goes on from; empty: it begins with points"
+    )
+    only_selected: bpy.props.BoolProperty(
+        name="Only Selected", description="Of these splats only those that are selected may change", default=False
+    )
     settings: bpy.props.StringProperty(
         name="Settings", description='Of the method, over those of the scene, such as {"sh_degree": 2}'
     )
@@ -66,7 +73,8 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
 
     def _start(self, context: Any) -> None:
         folder = Path(self.capture or capture_folder(context.scene))
-        name, options = self.name, self._options(context.scene, folder)  # the operator is gone when the thread begins
+        # The operator is gone when the thread begins.
+        name, options = self.name, self._options(context.scene, folder) | self._goes_on_from(context)
 
         def begin(backend: remote.Backend) -> tuple[things.JobState, things.AssetInfo]:
             with uploads.sending(backend, folder.name) as upload:
@@ -101,6 +109,22 @@ class SPLATWRIGHT_OT_start_training(bpy.types.Operator):
             options |= training_mesh.fields(mesh, capture)
         return options
 
+    def _goes_on_from(self, context: Any) -> dict[str, Any]:
+        """The fields that name what training goes on from. Raises UserError when it cannot."""
+        if not self.splats:
+            return {}
+        object = chosen_splats(self.splats, context)
+        own = object.splatwright
+        if current.session().job_of_asset(own.asset) is not None:
+            raise errors.UserError("refused", "A job is still working on these splats.", "Wait for it, or cancel it.")
+        return {
+            "start_asset": own.asset,
+            "start_version": own.version,
+            "start_selection": own.selection,
+            "start_hidden": own.hidden,
+            "learns": "selection" if self.only_selected else "all",
+        }
+
 
 def capture_folder(scene: Any) -> str:
     """The folder of the scene's capture. Raises UserError when there is none yet."""
@@ -120,8 +144,9 @@ def _started(begun: tuple[things.JobState, things.AssetInfo]) -> None:
     state, asset = begun
     asking.learn(state, asset)
     bpy.context.window_manager.splatwright.job = state.job
-    objects.create(bpy.context, current.session().assets[asset.asset], follow_job=True)
-    objects.push_undo(f"Train {state.name}")
+    if not objects.objects_of(asset.asset):  # else it goes on, and they show what it has come to
+        objects.create(bpy.context, current.session().assets[asset.asset], follow_job=True)
+        objects.push_undo(f"Train {state.name}")
     current.redraw()
 
 

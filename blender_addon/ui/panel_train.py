@@ -12,6 +12,7 @@ from ..core.session import JobView
 from ..host import current, properties
 from ..protocol import things
 from . import icons, settings_panel
+from .chosen_splats import active_splats
 from .operators_train import shown_job
 from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
@@ -73,6 +74,15 @@ def _draw_start(layout: Any, context: Any) -> None:
     row = layout.row()
     row.scale_y = 1.0 if is_busy else 1.5
     row.operator("splatwright.start_training", text="Train Another" if is_busy else "Start Training", icon="PLAY")
+    splats = active_splats(context)
+    if splats is None or session.job_of_asset(splats.splatwright.asset) is not None:
+        return
+    row = layout.row(align=True)
+    button = row.operator("splatwright.start_training", text=f"Go On from {splats.name}", icon="FORWARD")
+    button.splats = splats.name
+    if splats.splatwright.selection:
+        button = row.operator("splatwright.start_training", text="Only Selected", icon="RESTRICT_SELECT_OFF")
+        button.splats, button.only_selected = splats.name, True
 
 
 def draw_job(layout: Any, context: Any, job: JobView) -> None:

@@ -193,6 +193,35 @@ def test_what_the_panel_says_is_what_is_trained(connected: ModuleType, capture: 
     assert splats.sh.shape[1] == 4  # degree 1
 
 
+def test_training_goes_on_from_the_active_splats_in_their_object(
+    connected: ModuleType, capture: Path, room: Room, draw: Callable[..., Any]
+) -> None:
+    import bpy
+
+    start(capture, wait=True)
+    splats: Any = bpy.context.view_layer.objects.active
+    own = splats.splatwright
+    asset, first = own.asset, own.version
+    buttons = draw("SPLATWRIGHT_PT_train").called("operator")
+    assert any(call.arguments.get("text") == f"Go On from {splats.name}" for call in buttons)
+
+    start(capture, splats=splats.name, method="sugar_surface", settings='{"samples": 300}', wait=True)
+    state = job_now(connected).state
+    assert (state.status, state.method, state.asset) == ("finished", "sugar_surface", asset), state.failure
+    assert len(room("host.objects").objects_of(asset)) == 1, "the same object shows it"
+    assert own.version == state.version != first
+    backend = connected.link().backend
+    assert 0 < len(backend.splats(asset, state.version).means) <= len(backend.splats(asset, first).means)
+
+    with pytest.raises(RuntimeError, match="No splats are selected"):
+        start(capture, splats=splats.name, only_selected=True)
+    with pytest.raises(RuntimeError, match="There is no object 'Nobody'"):
+        start(capture, splats="Nobody")
+    bpy.ops.mesh.primitive_cube_add()
+    with pytest.raises(RuntimeError, match="No splat object is chosen"):
+        start(capture, splats=bpy.context.object.name)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

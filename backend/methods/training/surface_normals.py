@@ -22,8 +22,8 @@ from shared_protocol.schema import setting
 class SurfaceNormalsSettings(McmcSettings, frozen=True, kw_only=True):
     control: Annotated[
         Literal["mcmc", "default"],
-        setting("Splats come and go", "As in the method of that name; MCMC's settings are those below."),
-    ] = "mcmc"
+        setting("Splats come and go", "Default: nearer to the surface. MCMC: smoother, and its settings count, too."),
+    ] = "default"
     agree_from: Annotated[float, part_of_steps("Agree from", "From here on normals and depth are held together.")] = (
         7 / 30
     )
