@@ -10,9 +10,9 @@ import bpy
 import msgspec
 import numpy as np
 
-from ..core import events
+from ..core import bounds, events
 from ..link.backend_link import BackendLink
-from ..protocol import errors, messages
+from ..protocol import errors, messages, things
 from . import current, meshes, objects, versions
 
 _CLIENT = secrets.token_hex(6)  # nobody else's poses have our names
@@ -91,6 +91,7 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
         mesh = driver_of(object)
         if mesh is None or object.name not in depsgraph.objects:
             _bound.pop(object.session_uid, None)
+            objects.take_pose(object, None)
             continue
         state = _bound.setdefault(object.session_uid, _Bound())
         if state.is_asking:  # what has changed since is seen by the next call
@@ -102,7 +103,7 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
             continue
         pose = _pose(object, mesh, depsgraph, f"{object.session_uid}/{state.told % _NAMES}", vertices)
         if state.sent is None or not _is_same(pose, state.sent):
-            _tell(link, state, pose)
+            _tell(link, object, state, pose)
 
 
 def driver_of(object: bpy.types.Object) -> bpy.types.Object | None:
@@ -207,12 +208,25 @@ def _is_same(pose: messages.PoseMesh, other: messages.PoseMesh) -> bool:
     return pose.asset == other.asset and pose.version == other.version and np.array_equal(pose.vertices, other.vertices)
 
 
-def _tell(link: BackendLink, state: _Bound, pose: messages.PoseMesh) -> None:
+def _box(pose: messages.PoseMesh) -> things.Bounds | None:
+    """Of the splats in that pose; None where nobody knows how far they reach beyond their mesh."""
+    asset = current.session().assets.get(pose.asset)
+    info = None if asset is None else versions.find(pose.asset, pose.version or asset.head)
+    if info is None or info.bounds is None or info.mesh_bounds is None:
+        return None
+    return bounds.posed(info.bounds, info.mesh_bounds, pose.vertices)
+
+
+def _tell(link: BackendLink, object: bpy.types.Object, state: _Bound, pose: messages.PoseMesh) -> None:
+    key = object.session_uid
+
     def answered(answer: Any) -> None:
         global _has_answer
         state.is_asking, _has_answer = False, True
         if isinstance(answer, messages.Done):
             state.known = pose
+            for splats in (item for item in bpy.data.objects if item.session_uid == key):
+                objects.take_pose(splats, _box(pose))
             state.trouble = "" if np.isfinite(pose.vertices).all() else _BROKEN
         elif isinstance(answer, errors.UserError) and answer.kind == "connection":
             state.sent = None

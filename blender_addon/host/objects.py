@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mathutils import Matrix
 
-from ..core import events, placement, sample
+from ..core import bounds, events, placement, sample
 from ..core.camera import as_matrix
 from ..protocol import messages, things
 from . import current, samples, stand_in_mesh
@@ -19,6 +19,7 @@ _UNKNOWN_UP = (0.0, 0.0, 0.0)
 _FLAT = 1e-9  # a smallest scale of so little of the largest: nothing can be drawn
 
 _ups: dict[str, things.Direction] = {}  # of assets that objects were made for in this session
+_posed: dict[int, things.Bounds] = {}  # by the object's session_uid: the box in the pose that is shown
 _together: dict[str, Callable[[], None]] = {}  # by job: what else changes when what it made is shown
 
 
@@ -169,9 +170,29 @@ def push_undo(label: str) -> None:
 
 def update_bounds(asset: things.AssetInfo) -> None:
     """The boxes of the asset's objects are as large as its splats."""
-    points = _points_of(asset)
-    for mesh in {item.data for item in objects_of(asset.asset) if isinstance(item.data, bpy.types.Mesh)}:
-        stand_in_mesh.update(mesh, asset.bounds, points)
+    points, found = _points_of(asset), objects_of(asset.asset)
+    for mesh in {item.data for item in found if isinstance(item.data, bpy.types.Mesh)}:
+        boxes = [_posed.get(item.session_uid, asset.bounds) for item in found if item.data == mesh]
+        known = [box for box in boxes if box is not None]
+        if asset.bounds is None or not known:
+            stand_in_mesh.update(mesh, asset.bounds, points)
+        else:  # copies of an object that share its mesh may be in different poses
+            now = bounds.around(known)
+            at_rest = now == asset.bounds
+            stand_in_mesh.update(mesh, now, points if at_rest else bounds.carried(points, asset.bounds, now))
+
+
+def take_pose(object: bpy.types.Object, box: things.Bounds | None) -> None:
+    """The object's box is this one as long as it is posed; None = it is at rest. That is no undo step."""
+    if _posed.get(object.session_uid) == box:
+        return
+    if box is None:
+        del _posed[object.session_uid]
+    else:
+        _posed[object.session_uid] = box
+    asset = current.session().assets.get(object.splatwright.asset)  # type: ignore[attr-defined]
+    if asset is not None:
+        update_bounds(asset)
 
 
 # ---- drawn
@@ -305,4 +326,5 @@ def unregister() -> None:
     samples.unlisten(update_bounds)
     current.unlisten(_heard)
     _ups.clear()
+    _posed.clear()
     _together.clear()

@@ -168,3 +168,34 @@ def test_poses_that_the_backend_has_forgotten_are_told_again(
     assert room("host.bindings").pose_of(ball) == ""
     assert followed(room, connected, ball)
     assert np.isfinite(ball.location).all()
+
+
+def test_the_box_goes_where_the_splats_are_without_an_undo_step(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room
+) -> None:
+    ball, mesh = bound
+    followed(room, connected, ball)
+
+    def box() -> np.ndarray:
+        bpy.context.view_layer.update()
+        corners = np.array([tuple(corner) for corner in ball.evaluated_get(_depsgraph()).bound_box])
+        return np.array([corners.min(0), corners.max(0)])
+
+    def _depsgraph() -> Any:
+        return bpy.context.evaluated_depsgraph_get()
+
+    at_rest = box()
+    mesh.location.x = -1.5
+    followed(room, connected, ball)
+    assert np.allclose(box(), at_rest - (1.5, 0, 0), atol=1e-3)
+    room("host.objects")._restored()  # as undo and redo do
+    assert np.allclose(box(), at_rest - (1.5, 0, 0), atol=1e-3)
+    twin = ball.copy()  # shares the mesh, and stays at rest
+    bpy.context.scene.collection.objects.link(twin)
+    twin.splatwright.mesh = None
+    room("host.objects")._restored()
+    assert np.allclose(box(), [at_rest[0] - (1.5, 0, 0), at_rest[1]], atol=1e-3)
+    bpy.data.objects.remove(twin)
+    ball.splatwright.mesh = None
+    room("host.bindings").follow(_depsgraph())
+    assert np.allclose(box(), at_rest, atol=1e-6)
