@@ -31,19 +31,23 @@ class Method:
     settings_type: type[msgspec.Struct]
     run: Callable[[Any, Any, Job], Any]  # run(config, inputs, job) -> result
     takes_mesh: bool = False  # a training that is on a given mesh
+    without: tuple[str, ...] = ()  # settings of its struct that mean nothing to it
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        return describe(self.settings_type)
+        return tuple(setting for setting in describe(self.settings_type) if setting.name not in self.without)
 
 
 _methods: dict[str, Method] = {}
 _walked = False
 
 
-def method(*, label: str, help: str, takes_mesh: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def method(
+    *, label: str, help: str, takes_mesh: bool = False, without: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Registers `run(config, inputs, job)` as a method; its id is the file's name, its category the folder's.
 
+    without: settings that it inherits and that mean nothing to it: nobody sees them or can set them.
     Raises TypeError when the settings struct is not frozen, or a field lacks label, help, widget or a valid default.
     """
 
@@ -57,13 +61,15 @@ def method(*, label: str, help: str, takes_mesh: bool = False) -> Callable[[Call
             raise TypeError(f"{run.__module__}: annotate `config` with its msgspec.Struct")
         if not settings_type.__struct_config__.frozen:
             raise TypeError(f"{settings_type.__name__} must be frozen")
-        describe(settings_type)
+        named = {setting.name for setting in describe(settings_type)}
+        if unknown := set(without) - named:
+            raise TypeError(f"{settings_type.__name__} has no field {', '.join(sorted(unknown))} to be without")
         _check_defaults(settings_type)
         if identifier in _methods:
             raise TypeError(
                 f"two methods are called {identifier}: {_methods[identifier].run.__module__} and {run.__module__}"
             )
-        _methods[identifier] = Method(identifier, category, label, help, settings_type, run, takes_mesh)
+        _methods[identifier] = Method(identifier, category, label, help, settings_type, run, takes_mesh, without)
         return run
 
     return register

@@ -20,9 +20,19 @@ from backend.training.settings import TrainingSettings, learning_rate
 from shared_protocol.errors import UserError
 from shared_protocol.schema import setting
 
+# Splats are neither added nor removed, and as many as the faces ask for from the start.
+MEAN_NOTHING = (
+    "start_fraction",
+    "random_fraction",
+    "refine_from",
+    "refine_from_latest",
+    "refine_every",
+    "refine_until",
+)
+
 
 class MeshTrainingSettings(TrainingSettings, frozen=True, kw_only=True):
-    """Splats are neither added nor removed, so that settings of refinement do nothing here."""
+    """Methods with these are without those of `MEAN_NOTHING`."""
 
     start_opacity: Annotated[
         float, setting("Start opacity", "Opacity of the first splats.", minimum=0.01, maximum=0.99, advanced=True)

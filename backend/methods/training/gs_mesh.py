@@ -8,7 +8,7 @@ from backend.methods.job import Job
 from backend.methods.registry import method
 from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.mesh_splats import GamesFaces
-from backend.training.mesh_training import MeshTrainingSettings, splats_a_face, train_on_mesh, wanted_mesh
+from backend.training.mesh_training import MEAN_NOTHING, MeshTrainingSettings, splats_a_face, train_on_mesh, wanted_mesh
 from shared_protocol.schema import setting
 
 _MOST_A_FACE = 10  # the paper has 5 to 10
@@ -28,6 +28,7 @@ class GsMeshSettings(MeshTrainingSettings, frozen=True, kw_only=True):
     label="GaMeS on a mesh",
     help="Learns splats in the faces of a given mesh, which they follow; its pose may differ from photo to photo.",
     takes_mesh=True,
+    without=(*MEAN_NOTHING, "quat_rate"),  # a shape is turned by its face alone
 )
 def run(config: GsMeshSettings, inputs: TrainingInputs, job: Job) -> TrainingResult:
     mesh = wanted_mesh(inputs, "gs_mesh")

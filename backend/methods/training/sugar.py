@@ -9,7 +9,7 @@ from backend.methods.registry import method
 from backend.rigging.face_shapes import SUGAR_LAYOUTS
 from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.mesh_splats import SugarFaces
-from backend.training.mesh_training import MeshTrainingSettings, splats_a_face, train_on_mesh, wanted_mesh
+from backend.training.mesh_training import MEAN_NOTHING, MeshTrainingSettings, splats_a_face, train_on_mesh, wanted_mesh
 from shared_protocol.schema import setting
 
 
@@ -24,6 +24,7 @@ class SugarSettings(MeshTrainingSettings, frozen=True, kw_only=True):
     label="SuGaR on a mesh",
     help="Refines flat splats in the faces of a given mesh, which they follow, and the surface that they form.",
     takes_mesh=True,
+    without=(*MEAN_NOTHING, "alpha_rate"),  # places in faces are fixed
 )
 def run(config: SugarSettings, inputs: TrainingInputs, job: Job) -> TrainingResult:
     mesh = wanted_mesh(inputs, "sugar")

@@ -88,6 +88,16 @@ def test_other_parameters_are_refused() -> None:
         method(label="Lonely", help="No job.")(run)
 
 
+def test_what_means_nothing_to_a_method_is_not_among_its_settings() -> None:
+    class Two(Good, frozen=True):
+        share: Annotated[float, setting("Share", "How much.")] = 0.5
+
+    method(label="Two", help="Takes one.", without=("radius",))(method_with(Two))
+    assert [s.name for s in registry.find("two").settings] == ["share"]
+    with pytest.raises(TypeError, match="no field angle to be without"):
+        method(label="Good", help="Does good.", without=("angle",))(method_with(Good))
+
+
 def test_a_name_is_given_once() -> None:
     method(label="Good", help="Does good.")(method_with(Good))
     with pytest.raises(TypeError, match="two methods are called good"):

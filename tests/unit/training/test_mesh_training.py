@@ -12,6 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from backend.captures.mesh_poses import MeshPoses
+from backend.jobs.settings import chosen_settings
 from backend.methods.job import QuietJob
 from backend.methods.registry import find
 from backend.rigging.bound import BoundRepresentation
@@ -132,6 +133,15 @@ def test_what_is_trained_looks_as_the_bound_result_is_shown(kind: FaceParameteri
     bound = BoundRepresentation(cloud, binding, "cpu").posed(bent.astype(np.float32))
     assert psnr(drawn(splats, camera, pose=0), shown(bound, camera)) > 60
     assert psnr(drawn(splats, camera), drawn(splats, camera, pose=0)) < 30
+
+
+@pytest.mark.parametrize(("method", "unused"), [("gs_mesh", "quat_rate"), ("sugar", "alpha_rate")])
+def test_settings_that_mean_nothing_on_a_mesh_are_not_offered(method: str, unused: str) -> None:
+    names = {setting.name for setting in find(method).settings}
+    assert not names & {unused, "refine_from", "refine_every", "refine_until", "start_fraction", "random_fraction"}
+    assert {"splats_per_face", "learn_vertices", "start_scale", "means_rate", "sh_degree"} <= names
+    with pytest.raises(UserError, match="no setting 'refine_every'"):
+        chosen_settings(find(method), {"refine_every": 50})
 
 
 @every_kind
