@@ -2,9 +2,9 @@
 
 Trained from the same photos with the same steps and budget of splats, from points such as feature matching finds, which
 lie a hundredth of the mesh's diagonal off it; SuGaR also as a continuation of the plain result.
-Points are those of the density's level set, as meshes are extracted from (`backend/meshing/level_set.py`); their
-chamfer distance is the mean of both directions, in thousandths of the mesh's diagonal. Run as
-`python build.py bench surface`.
+Points are those of the drawn depth, as a TSDF takes it, and those of the density's level set, as Poisson takes them
+(`backend/meshing/level_set.py`); their chamfer distance is the mean of both directions, in thousandths of the mesh's
+diagonal. Run as `python build.py bench surface`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from backend.captures.capture import PointCloud
 from backend.jobs.evaluation import evaluate, mean_figures
 from backend.jobs.settings import chosen_settings
 from backend.meshing.density import SplatDensity
-from backend.meshing.depth_picture import take_depth_picture
-from backend.meshing.level_set import joined, level_points
+from backend.meshing.depth_picture import UNKNOWN, take_depth_picture
+from backend.meshing.level_set import level_points
 from backend.meshing.viewpoints import Viewpoint
 from backend.methods import registry
 from backend.methods.job import QuietJob
 from backend.rigging.closest_faces import closest_faces
+from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.io.mesh_files import read_mesh
 from backend.splats.quaternions import quats_to_matrices
@@ -44,6 +45,7 @@ LEVEL = 0.3  # of the density, as in SuGaR
 POINTS, FINER = 20_000, 2  # of a picture, which has so many times more pixels along a side than the photo
 START_POINTS, START_ERROR = 1_500, 0.01  # of the mesh's diagonal, standard deviation
 TRUE_POINTS = 100_000  # of the mesh
+LARGEST_STEP = 20  # a step in depth is larger than the mesh's diagonal divided by this
 LEAST_FLATTER, LEAST_NEARER, MOST_DEGREES = 5.0, 2.0, 10.0  # what is asked for
 WAYS: dict[str, tuple[str, bool]] = {  # name -> method, whether it goes on from what plain training made
     "plain": ("default", False),
@@ -51,6 +53,7 @@ WAYS: dict[str, tuple[str, bool]] = {  # name -> method, whether it goes on from
     "sugar_surface": ("sugar_surface", False),
     "sugar_surface, continued": ("sugar_surface", True),
     "surface_normals": ("surface_normals", False),
+    "surface_normals, continued": ("surface_normals", True),
 }
 
 
@@ -59,8 +62,8 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--splats", type=int, default=6000)
-    parser.add_argument("--pixels", type=int, default=128 * 128, help="of a photo")
+    parser.add_argument("--splats", type=int, default=8000)
+    parser.add_argument("--pixels", type=int, default=160 * 160, help="of a photo")
     parser.add_argument("--made", type=Path, help="folder with scenes that were made before")
     parser.add_argument("--results", type=Path, help="folder for the figures instead of the repository's")
     parser.add_argument("--set", nargs="*", default=[], help="name=value of settings, for methods that have them")
@@ -113,6 +116,7 @@ def measure_scene(scene: str, folder: Path, chosen: argparse.Namespace) -> list[
         if plain and not way.startswith("plain"):
             row["flatter"] = plain["thin"] / figures["thin"]
             row["nearer"] = plain["chamfer"] / figures["chamfer"]
+            row["depth_nearer"] = plain["depth_chamfer"] / figures["depth_chamfer"]
             row["reached"] = (
                 row["flatter"] >= LEAST_FLATTER and row["nearer"] >= LEAST_NEARER and figures["degrees"] < MOST_DEGREES
             )
@@ -121,61 +125,77 @@ def measure_scene(scene: str, folder: Path, chosen: argparse.Namespace) -> list[
     return rows
 
 
-def surface_figures(cloud: SplatCloud, mesh: TriangleMesh, cameras: list, near: float) -> dict[str, float]:
+def surface_figures(cloud: SplatCloud, mesh: TriangleMesh, cameras: list[Camera], near: float) -> dict[str, float]:
     """thin: mean of smallest to largest scale. degrees: median angle of the shortest axis and the mesh's normal at its
-    nearest point. chamfer: of extracted points, and its two halves, in thousandths of the mesh's diagonal."""
+    nearest point. chamfer: of the level set's points; depth_chamfer: of the drawn depth's."""
     cloud = cloud.select(cloud.finite())
-    true_points, _ = points_of(mesh, TRUE_POINTS)
-    faces = np.arange(len(mesh.faces))
-    diagonal = float(np.linalg.norm(mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)))
     scales = np.exp(cloud.log_scales.astype(np.float64))
     axes = quats_to_matrices(cloud.quats)
     shortest = np.take_along_axis(axes, scales.argmin(axis=1)[:, None, None], 2)[..., 0]
-    corners = mesh.corners[closest_faces(cloud.means, mesh, faces).faces]
+    corners = mesh.corners[closest_faces(cloud.means, mesh, np.arange(len(mesh.faces))).faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     cosines = np.abs((shortest * normals).sum(axis=1)) / np.linalg.norm(normals, axis=1)
-    density, random = SplatDensity(cloud), np.random.default_rng(0)
-    representation = CloudRepresentation(cloud, "cpu")
-    views = [Viewpoint(camera.resized(FINER * camera.width, FINER * camera.height), near, 1e10) for camera in cameras]
-    found = joined(
-        [
-            level_points(
-                take_depth_picture(representation, view, device="cpu", largest_step=diagonal / 20),
-                density,
-                LEVEL,
-                POINTS,
-                random,
-            )
-            for view in views
-        ]
-    ).places
-    off, missed = closest_faces(found, mesh, faces).distances.mean(), KDTree(found).query(true_points)[0].mean()
+    level, depth = extracted_points(cloud, cameras, near, diagonal(mesh) / LARGEST_STEP)
+    true_points = points_of(mesh, TRUE_POINTS)
     return {
         "thin": float((scales.min(axis=1) / scales.max(axis=1)).mean()),
         "degrees": float(np.degrees(np.median(np.arccos(cosines.clip(0, 1))))),
-        "chamfer": 1000 * float(off + missed) / 2 / diagonal,
-        "off_surface": 1000 * float(off) / diagonal,
-        "missed": 1000 * float(missed) / diagonal,
+        "chamfer": chamfer(level, mesh, true_points),
+        "depth_chamfer": chamfer(depth, mesh, true_points),
     }
 
 
+def extracted_points(
+    cloud: SplatCloud, cameras: list[Camera], near: float, largest_step: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points [P, 3] of the level set that the cameras see, and of the depth that is drawn for them."""
+    density, random, representation = SplatDensity(cloud), np.random.default_rng(0), CloudRepresentation(cloud, "cpu")
+    level, depth = [], []
+    for camera in cameras:
+        view = Viewpoint(camera.resized(FINER * camera.width, FINER * camera.height), near, 1e10)
+        picture = take_depth_picture(representation, view, device="cpu", largest_step=largest_step)
+        level.append(level_points(picture, density, LEVEL, POINTS, random).places)
+        rows, columns = np.nonzero((picture.depth != UNKNOWN) & np.isfinite(picture.depth))
+        chosen = random.choice(len(rows), min(POINTS, len(rows)), replace=False)
+        depth.append(
+            unprojected(view.camera, rows[chosen], columns[chosen], picture.depth[rows[chosen], columns[chosen]])
+        )
+    return np.concatenate(level), np.concatenate(depth)
+
+
+def unprojected(camera: Camera, rows: np.ndarray, columns: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """World places [P, 3] at those depths through the centres of pixels."""
+    x, y = (columns + 0.5 - camera.cx) / camera.fx, (rows + 0.5 - camera.cy) / camera.fy
+    seen = np.stack([x, y, np.ones(len(x))], -1) * depth[:, None].astype(np.float64)
+    return camera.centre + seen @ camera.camera_from_world[:3, :3]
+
+
+def chamfer(found: np.ndarray, mesh: TriangleMesh, true_points: np.ndarray) -> float:
+    """Mean of the distances from points to the mesh, and from the mesh's points to them, in thousandths of its size."""
+    off = closest_faces(found, mesh, np.arange(len(mesh.faces))).distances.mean()
+    missed = KDTree(found).query(true_points, workers=-1)[0].mean()
+    return 1000 * float(off + missed) / 2 / diagonal(mesh)
+
+
+def diagonal(mesh: TriangleMesh) -> float:
+    return float(np.linalg.norm(mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)))
+
+
 def start_points(mesh: TriangleMesh) -> PointCloud:
-    places, random = points_of(mesh, START_POINTS)[0], np.random.default_rng(1)
-    diagonal = np.linalg.norm(mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0))
-    places = places + START_ERROR * diagonal * random.normal(size=places.shape) / np.sqrt(3)
+    places, random = points_of(mesh, START_POINTS), np.random.default_rng(1)
+    places = places + START_ERROR * diagonal(mesh) * random.normal(size=places.shape) / np.sqrt(3)
     return PointCloud(places.astype(np.float32), np.full(places.shape, 128, np.uint8))
 
 
-def points_of(mesh: TriangleMesh, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points spread evenly over the faces, and their faces' unit normals, both [count, 3]."""
+def points_of(mesh: TriangleMesh, count: int) -> np.ndarray:
+    """Places [count, 3] spread evenly over the faces."""
     corners, random = mesh.corners, np.random.default_rng(0)
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    areas = np.linalg.norm(across, axis=1)
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     faces = random.choice(len(areas), count, p=areas / areas.sum())
     one, two = random.random((2, count))
     one, two = np.where(one + two > 1, (1 - one, 1 - two), (one, two))
     a, b, c = corners[faces].transpose(1, 0, 2)
-    return a + one[:, None] * (b - a) + two[:, None] * (c - a), across[faces] / areas[faces, None]
+    return a + one[:, None] * (b - a) + two[:, None] * (c - a)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def run(config: SugarSurfaceSettings, inputs: TrainingInputs, job: Job) -> Train
         photometric(config.ssim_weight),
         between(opacity_entropy(config.entropy_weight), opaque_from, align_from),
         between(aligned, align_from + 1, steps),
-        between(flatness(config.flat_weight), align_from + 1, steps),
+        between(flatness(config.flat_weight), opaque_from, steps),
     ]
     density = NoDensityControl() if continued else adaptive_density(config, inputs.plan)
     return train(
