@@ -12,13 +12,12 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from ..core import file_kinds, frame_paths
-from ..host import current, file_formats
+from ..host import current, file_formats, properties
 from ..protocol import errors
 from . import asking
 from .chosen_splats import active_splats, can_choose, chosen_splats
 from .outgoing import MOST_HARMONICS, make_ready, outgoing
 
-_SPLIT_BEYOND = 2.0  # times as long, as "Apply pose as rest" has it
 _TICK_S = 0.1
 
 
@@ -109,9 +108,17 @@ class SPLATWRIGHT_OT_export_animation(bpy.types.Operator, ExportHelper):
         path = Path(bpy.path.abspath(self.filepath))
         make_ready(splats, path)
         frames = list(range(self.first, self.last + 1, self.step))
-        self._export = _Frames(
-            context.scene, splats.name, path, frames, self.harmonics, _SPLIT_BEYOND if self.split else None
-        )
+        split_beyond = _split_beyond() if self.split else None
+        self._export = _Frames(context.scene, splats.name, path, frames, self.harmonics, split_beyond)
+
+
+def _split_beyond() -> float:
+    """How many times as long, as "Apply pose as rest" has it. Raises UserError where there is no such method."""
+    method = properties.method_called("apply_pose")
+    found = [setting.default for setting in method.settings if setting.name == "split_beyond"] if method else []
+    if not found or not isinstance(found[0], float):
+        raise errors.UserError("unsupported", "This backend cannot split splats.", "Leave them whole, or update it.")
+    return found[0]
 
 
 @dataclass

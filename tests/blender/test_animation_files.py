@@ -68,6 +68,15 @@ def test_one_file_too_holds_the_splats_as_they_are_posed(connected: ModuleType, 
     assert height(connected, at_rest) == pytest.approx(heights[0], abs=1e-3)
 
 
+def test_stretched_splats_are_split_where_that_is_wished(connected: ModuleType, bound: Any, tmp_path: Path) -> None:
+    bound.splatwright.mesh.scale.z = 4
+    sizes = {}
+    for split in (False, True):
+        assert export(tmp_path, f"{split}_#.ply", bound, last=1, split=split) == {"FINISHED"}
+        sizes[split] = (tmp_path / f"{split}_1.ply").stat().st_size
+    assert sizes[True] > 1.5 * sizes[False]
+
+
 def test_splats_that_follow_no_mesh_move_with_their_object(connected: ModuleType, tmp_path: Path) -> None:
     ball = splat_scene.make(tmp_path)
     for frame, z in ((1, 0.0), (5, 4.0)):
