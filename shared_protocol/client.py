@@ -39,7 +39,8 @@ from .messages import (
     WantChunk,
     Welcome,
 )
-from .remote import Backend, BackendMistake, State
+from .remote import Backend
+from .remote_connection import BackendMistake, State
 from .things import Message
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from ..protocol import connection, errors, messages, things
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from ..protocol import remote
+    from ..protocol import client, remote
 
 Answer = TypeVar("Answer", bound=things.Message)
 CLIENT = "Blender"
@@ -102,7 +102,7 @@ class BackendLink:
     def _on_event(self, event: messages.Event | messages.Preview) -> None:
         self._put(Heard(event, time.monotonic()))
 
-    def _on_state(self, state: remote.State, why: str) -> None:
+    def _on_state(self, state: client.State, why: str) -> None:
         gone = state == "absent" and self._is_gone
         welcome = self._backend.welcome if self._backend is not None else None
         changed = LinkChanged(state, why, gone)

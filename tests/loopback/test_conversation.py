@@ -23,7 +23,8 @@ from shared_protocol.messages import (
     Preview,
     Render,
 )
-from shared_protocol.remote import Backend, BackendMistake
+from shared_protocol.remote import Backend
+from shared_protocol.remote_connection import BackendMistake
 from shared_protocol.things import IDENTITY, SceneObject, ViewCamera
 
 
