@@ -43,7 +43,7 @@ def draw_brush(place: Point, radius: float) -> None:
 
 
 def _draw() -> None:
-    region = bpy.context.region
+    region: Any = bpy.context.region
     if _drawn is None or region is None or region.as_pointer() != _drawn[0]:
         return
     gesture = _drawn[1]
@@ -71,10 +71,10 @@ def draw_line(places: list[Point], *, closed: bool) -> None:
     corners = [(x, y, 0.0) for x, y in ([*places, places[0]] if closed else places)]
     shader: Any = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
     batch = batch_for_shader(shader, "LINE_STRIP", {"pos": corners})
-    _, _, width, height = gpu.state.viewport_get()
+    viewport: Any = gpu.state.viewport_get()  # x, y, width, height
     gpu.state.blend_set("ALPHA")
     shader.bind()
-    shader.uniform_float("viewportSize", (width, height))
+    shader.uniform_float("viewportSize", viewport[2:])
     for color, thickness in ((_SHADE, 3.5), (_LINE, 1.5)):
         shader.uniform_float("lineWidth", thickness)
         shader.uniform_float("color", color)
