@@ -152,9 +152,7 @@ def _job_ended(session: Session, state: things.JobState) -> Outcome:
     if info is not None and state.version:
         label = f"Splatwright: {state.name}"
         effects.append(
-            ShowVersion(
-                info.asset, state.version, state.job, label, state.selection, state.hidden, apart=state.apart
-            )
+            ShowVersion(info.asset, state.version, state.job, label, state.selection, state.hidden, apart=state.apart)
         )
     return session, (*effects, Redraw())
 
