@@ -36,7 +36,7 @@ JobStatus = Literal["queued", "running", "paused", "finished", "stopped", "cance
 ENDED: frozenset[JobStatus] = frozenset({"finished", "stopped", "cancelled", "failed"})
 READING = frozenset({"meshing", "evaluation", "selection"})  # categories of jobs that make no version of their asset
 PixelType = Literal["uint8", "float16", "float32"]
-SplatColors = Literal["own", "binding"]  # how well they hang on their mesh; unbound versions have only their own
+SplatColors = Literal["own", "binding", "normals", "depth"]  # docs/protocol.md, section 11
 # A suffix without its first dot: "ply", "compressed.ply". `Catalog.formats` says which there are.
 FileFormat = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-z]{1,20}(\.[0-9a-z]{1,20})?\Z")]
 Suffix = Annotated[str, msgspec.Meta(pattern=r"\A(\.[0-9a-z]{1,20}){1,2}\Z")]  # of a file's name

@@ -21,6 +21,8 @@ from backend.splats.cloud import SplatCloud
 from backend.splats.marked import MarkedRepresentation
 from backend.splats.rendering import Drawing, SceneObject, draw_scene
 from backend.splats.representation import CloudRepresentation, Representation
+from backend.splats.surface_axes import SurfaceAxes
+from backend.splats.surface_colors import in_depth, in_normals, visible_range
 from backend.splats.surface_depth import surface_depth_samples
 from backend.store.assets import AssetStore
 from backend.store.cards import VersionCard
@@ -43,6 +45,7 @@ class RenderService:
         self._cache = _RepresentationCache(_CACHE_BYTES)
         self._poses = Poses()
         self._marked: OrderedDict[tuple[object, ...], MarkedRepresentation] = OrderedDict()  # that were drawn last
+        self._axes = SurfaceAxes()
 
     def pose(self, wish: PoseMesh) -> None:
         """Raises UserError when the version is not bound to a mesh of so many vertices."""
@@ -76,11 +79,6 @@ class RenderService:
 
     def draw(self, request: Render) -> Picture:
         start = time.perf_counter()
-        objects = [
-            SceneObject(self._representation(item), np.array(item.world_from_object, np.float64).reshape(4, 4))
-            for item in request.objects
-            if item.visible
-        ]
         wanted = request.camera
         camera = Camera(
             camera_from_world=np.array(wanted.camera_from_world, np.float64).reshape(4, 4),
@@ -93,7 +91,7 @@ class RenderService:
             orthographic=wanted.orthographic,
         )
         drawing = draw_scene(
-            objects,
+            self._objects(request, camera),
             camera,
             device=self._device,
             near=wanted.near,
@@ -117,6 +115,25 @@ class RenderService:
         """The asset was removed."""
         self._cache.forget(asset)
         self._poses.forget(asset)
+
+    def _objects(self, request: Render, camera: Camera) -> list[SceneObject]:
+        """In the colours that are wanted; greys of depth mean the same for all objects."""
+        items = [item for item in request.objects if item.visible]
+        objects = [
+            SceneObject(self._representation(item), np.array(item.world_from_object, np.float64).reshape(4, 4))
+            for item in items
+        ]
+        in_grey = [found for found, item in zip(objects, items, strict=True) if item.colors == "depth"]
+        near, time = request.camera.near, request.time
+        shown = visible_range(in_grey, camera, device=self._device, near=near, time=time) if in_grey else None
+        for place, item in enumerate(items):
+            if item.colors == "normals":
+                # What is being trained is changed where it lies, so that nothing of it can be kept.
+                axes = SurfaceAxes() if self._is_live(item) else self._axes
+                objects[place] = in_normals(objects[place], axes)
+            elif shown is not None and item.colors == "depth":
+                objects[place] = in_depth(objects[place], camera, shown)
+        return objects
 
     def _is_live(self, item: things.SceneObject) -> bool:
         return not item.version and self._live.find(item.asset) is not None

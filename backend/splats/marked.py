@@ -30,14 +30,15 @@ class MarkedRepresentation:
     def splats(self, camera: Camera, time: float, appearance: int) -> Splats:
         plain = self.shown.splats(camera, time, appearance)
         if self._marked is None or self._marked[0] is not plain:
-            self._marked = plain, self._mark(plain)
+            self._marked = plain, self.mark(plain)
         return self._marked[1]
 
     def bake(self) -> SplatCloud:
         """The splats with their own colours, the hidden ones among them."""
         return self.shown.bake()
 
-    def _mark(self, plain: Splats) -> Splats:
+    def mark(self, plain: Splats) -> Splats:
+        """The same splats in whatever colours, marked."""
         opacities = plain.opacities
         if len(self._hidden):
             opacities = opacities.index_fill(0, self._hidden, 0.0)

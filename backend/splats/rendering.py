@@ -15,6 +15,7 @@ from backend.splats.raster import rasterization
 from backend.splats.raster.rasterization import RasterizeMode
 from backend.splats.representation import CloudRepresentation, Representation, Splats
 from backend.splats.spherical_harmonics import sh_colors
+from backend.splats.surface_axes import turns_of
 from shared_protocol.errors import UserError
 
 DEFAULT_NEAR = 0.01  # as in gsplat
@@ -182,7 +183,7 @@ def _draw_one(
     splats = item.representation.splats(own, time, appearance)
     device = splats.means.device
     pictures, alphas, _ = rasterization(
-        _relative(splats.means, own),
+        relative_places(splats.means, own),
         splats.quats,
         splats.scales,
         splats.opacities,
@@ -207,7 +208,7 @@ def _place(item: SceneObject, camera: Camera, time: float, appearance: int) -> _
     splats = item.representation.splats(own, time, appearance)
     device = splats.means.device
     linear = torch.tensor(item.world_from_object[:3, :3], dtype=torch.float32, device=device)
-    relative = _relative(splats.means, own)
+    relative = relative_places(splats.means, own)
     return _Placed(
         means=relative @ linear.T,
         covariances=linear @ _covariances(splats) @ linear.T,
@@ -231,18 +232,12 @@ def _covariances(splats: Splats) -> Tensor:
     if splats.covariances is not None:
         return splats.covariances
     assert splats.quats is not None and splats.scales is not None
-    w, x, y, z = torch.nn.functional.normalize(splats.quats, dim=-1).unbind(-1)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    axes = torch.stack([torch.stack(row, -1) for row in rows], -2) * splats.scales[:, None, :]
+    axes = turns_of(splats.quats) * splats.scales[:, None, :]
     return axes @ axes.transpose(1, 2)
 
 
-def _relative(means: Tensor, camera: Camera) -> Tensor:
-    """Positions from the camera's centre: float32 would lose the difference of large coordinates."""
+def relative_places(means: Tensor, camera: Camera) -> Tensor:
+    """Positions [N, 3] from the centre of a camera in their frame: float32 would lose the difference of large ones."""
     return (means.double() - torch.tensor(camera.centre, device=means.device)).float()
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from backend.splats.surface_axes import turns_of
 from backend.training.losses import Comparison, LossPart
-from backend.training.surface_picture import SurfacePicture, slopes, turns_of
+from backend.training.surface_picture import SurfacePicture, slopes
 from backend.training.surface_samples import NearestSplats, SurfaceSamples, measured, points_around, rows_of
 
 IDEAL_RADIUS = 0.1  # camera extents: SDF errors count in this unit

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backend.splats import surface_axes
 from backend.splats.raster import rasterization
 from backend.training.representation import ActiveSplats
 from backend.training.views import Picture
@@ -35,7 +36,7 @@ def draw_surface(splats: ActiveSplats, picture: Picture, *, near: float) -> Surf
     """
     rotation, shift = picture.viewmat[0, :3, :3], picture.viewmat[0, :3, 3]
     centres = splats.means @ rotation.T + shift  # [N, 3]
-    normals = facing(shortest_axes(splats) @ rotation.T, centres)
+    normals = surface_axes.facing(shortest_axes(splats) @ rotation.T, centres)
     channels = torch.cat([normals, (normals * centres).sum(-1, keepdim=True)], -1)  # [N, 4]
     blended, alphas, _ = rasterization(
         splats.means,
@@ -86,22 +87,4 @@ def slopes(picture: SurfacePicture) -> tuple[Tensor, Tensor]:
 def shortest_axes(splats: ActiveSplats) -> Tensor:
     """Unit direction in which each splat is thinnest, [N, 3]; which of the two is arbitrary."""
     assert splats.quats is not None and splats.scales is not None
-    axes = turns_of(splats.quats)  # [N, 3, 3] columns are the splat's axes
-    which = splats.scales.argmin(dim=-1)
-    return axes.gather(2, which[:, None, None].expand(-1, 3, 1))[..., 0]
-
-
-def facing(normals: Tensor, sight: Tensor) -> Tensor:
-    """The normals, turned round where they look along `sight`; both [..., 3]."""
-    return torch.where((normals * sight).sum(-1, keepdim=True) > 0, -normals, normals)
-
-
-def turns_of(quats: Tensor) -> Tensor:
-    """Rotation matrices [N, 3, 3] of quaternions [N, 4] w, x, y, z of any length."""
-    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+    return surface_axes.shortest_axes(splats.quats, splats.scales)

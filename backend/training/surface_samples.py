@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from backend.splats.neighbours import nearest_ones
+from backend.splats.surface_axes import turns_of
 from backend.training.representation import ActiveSplats
-from backend.training.surface_picture import shortest_axes, turns_of
+from backend.training.surface_picture import shortest_axes
 
 NEIGHBOURS = 16  # of a splat, itself among them
 _SPREAD = 1.5  # standard deviations; as far as that points are scattered around a splat

@@ -12,14 +12,15 @@ import pytest
 import torch
 
 from backend.jobs.desk import Desk
-from backend.splats import rendering
+from backend.splats import rendering, surface_colors
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.io import read_cloud, write_cloud
 from backend.splats.representation import CloudRepresentation, Splats
+from backend.splats.surface_axes import SurfaceAxes
 from shared_protocol.codec import backend_codec, client_codec
 from shared_protocol.messages import Picture, Render
-from shared_protocol.things import IDENTITY, SceneObject, ViewCamera
+from shared_protocol.things import IDENTITY, SceneObject, SplatColors, ViewCamera
 
 VIEW = ViewCamera(camera_from_world=IDENTITY, fx=50, fy=48, cx=20, cy=16, width=40, height=32)
 TURNED = (0.0, 0.0, 0.8, 0.2, 0.0, 0.8, 0.0, 0.0, -0.8, 0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0)  # scaled, then moved
@@ -149,3 +150,48 @@ def test_time_and_appearance_reach_the_representation(desk: Desk) -> None:
         np.testing.assert_allclose(changed, still(time, 0.1 * appearance), atol=1e-5)
     assert np.abs(still(0.25, 0) - still(0, 0)).max() > 0.05 and np.abs(still(0, 0.2) - still(0, 0)).max() > 0.02
     desk._live.end("changing")
+
+
+def test_each_object_has_the_colours_that_are_asked_for(desk: Desk, clouds: dict[str, SplatCloud]) -> None:
+    camera = Camera(np.eye(4), VIEW.fx, VIEW.fy, VIEW.cx, VIEW.cy, VIEW.width, VIEW.height)
+    placements = (np.eye(4), np.array(TURNED).reshape(4, 4))
+    one, other = (
+        rendering.SceneObject(CloudRepresentation(splats, "cpu"), placement)
+        for splats, placement in zip(clouds.values(), placements, strict=True)
+    )
+
+    def asked_for(first: SplatColors, second: SplatColors) -> np.ndarray:
+        objects = zip(request_of(clouds).objects, (first, second), strict=True)
+        colored = tuple(msgspec.structs.replace(item, colors=colors) for item, colors in objects)
+        return drawn(desk, request_of(clouds, objects=colored)).color[..., :3]
+
+    def wanted(*items: rendering.SceneObject) -> np.ndarray:
+        return rendering.draw_scene(items, camera, device="cpu").color.numpy()
+
+    normals = surface_colors.in_normals(one, SurfaceAxes())
+    np.testing.assert_allclose(asked_for("normals", "own"), wanted(normals, other), atol=1e-5)
+    both = surface_colors.visible_range([one, other], camera, device="cpu")
+    greys = [surface_colors.in_depth(item, camera, both) for item in (one, other)]
+    np.testing.assert_allclose(asked_for("depth", "depth"), wanted(*greys), atol=1e-5)
+    alone = surface_colors.visible_range([other], camera, device="cpu")
+    np.testing.assert_allclose(
+        asked_for("own", "depth"), wanted(one, surface_colors.in_depth(other, camera, alone)), atol=1e-5
+    )
+
+
+def test_a_training_is_seen_in_the_normals_that_it_has_at_this_step(desk: Desk) -> None:
+    learned = CloudRepresentation(cloud(4, 5.0), "cpu")
+    desk._live.begin("learned", "no job", learned)
+    wish = Render(objects=(SceneObject(asset="learned", colors="normals"),), camera=VIEW, pixels="float32")
+    before = desk._pictures.draw(arrived(wish)).color
+    quats = learned.splats(Camera(np.eye(4), 1, 1, 1, 1, 2, 2), 0, 0).quats
+    assert quats is not None
+    quats[:] = quats.roll(1, 0)  # where they lie, as an optimizer does
+    after = desk._pictures.draw(arrived(wish)).color
+    desk._live.end("learned")
+    moved = replace(cloud(4, 5.0), quats=np.roll(cloud(4, 5.0).quats, 1, 0))
+    desk._live.begin("moved", "no job", CloudRepresentation(moved, "cpu"))
+    other = msgspec.structs.replace(wish, objects=(SceneObject(asset="moved", colors="normals"),))
+    np.testing.assert_allclose(after, desk._pictures.draw(arrived(other)).color, atol=1e-6)
+    desk._live.end("moved")
+    assert np.abs(after - before).max() > 0.02
