@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from ..protocol import errors, things
 from .camera import world_from_blender_camera
+from .capture_poses import POSES_FILE, MeshPoses
 
 Array = npt.NDArray[Any]
 Existing = Literal["KEEP", "REPLACE", "EXTEND"]
@@ -29,6 +30,7 @@ Existing = Literal["KEEP", "REPLACE", "EXTEND"]
 CAPTURE_FILE = "transforms.json"
 POINTS_FILE = "points3d.ply"
 WORLD_KEY, WORLD = "splatwright_world", "blender"
+_POSES_KEY = "splatwright_mesh_poses"
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -70,14 +72,36 @@ class CaptureFolder:
             name = f"images/{stem}_{number}.png"
         return name
 
+    def poses_of(self, mesh: str, *, moves: bool) -> MeshPoses | None:
+        """Where the poses of this mesh in the new photos are noted; None = all photos show it as it stands.
+
+        mesh: the object's name, "" = none is chosen. moves: the photos show more than one frame.
+        Raises UserError where an earlier capture that is extended has poses and the new photos none, or the other way.
+        """
+        said: dict[str, Any] = (self._earlier or {}).get(_POSES_KEY) or {} if self._extends else {}
+        before = str(said.get("object", ""))
+        if before and before != mesh:
+            message = f"The earlier photos say how '{before}' stood in each of them, and these would not."
+            raise errors.UserError("refused", message, f"Choose '{before}' as the mesh in Train, or another folder.")
+        if self._extends and not before and mesh and moves:
+            message = f"The earlier photos do not say how '{mesh}' stood in each of them."
+            raise errors.UserError("refused", message, "Replace the earlier capture, or choose another folder.")
+        if not mesh or not (moves or before):
+            return None
+        return MeshPoses(mesh, self.folder / POSES_FILE if before else None)
+
     def finish(
-        self, pictures: Sequence[Picture], points: tuple[Array, Array] | None = None, meshes: Iterable[NamedMesh] = ()
+        self,
+        pictures: Sequence[Picture],
+        points: tuple[Array, Array] | None = None,
+        meshes: Iterable[NamedMesh] = (),
+        poses: MeshPoses | None = None,
     ) -> Path:
         """Puts everything in place and returns the capture's folder.
 
         points: positions [P, 3] in the world, and colours [P, 3] uint8 sRGB. A capture that is extended keeps its own
-        points and meshes. Raises UserError when the disk does not take it; until the pictures are moved, the earlier
-        capture is as it was.
+        points and meshes. poses: what `poses_of` gave, with every picture.
+        Raises UserError when the disk does not take it; until the pictures are moved, the earlier capture is as it was.
         """
         earlier = self._earlier or {}
         try:
@@ -86,6 +110,9 @@ class CaptureFolder:
                 written = {**earlier, "frames": [*earlier["frames"], *new["frames"]]}
             else:
                 written = self._described(pictures, points, meshes)
+            if poses is not None:
+                poses.write(self.work / POSES_FILE)
+                written[_POSES_KEY] = {"object": poses.mesh, "file_path": POSES_FILE}
             moved = [path.relative_to(self.work).as_posix() for path in self.work.rglob("*") if path.is_file()]
             if not self._extends:
                 # Without it the folder is no capture until all is in its place.
@@ -242,7 +269,8 @@ def _files_of(written: dict[str, Any]) -> list[str]:
     """The files that a capture of ours names, relative and inside its folder."""
     named = [*written.get("frames", ()), *written.get("splatwright_meshes", ())]
     paths = [str(entry.get("file_path", "")) for entry in named] + [str(written.get("ply_file_path", ""))]
-    return [path for path in paths if re.fullmatch(r"((images|meshes)/)?[A-Za-z0-9._-]+\.(png|ply)", path)]
+    ours = [path for path in paths if re.fullmatch(r"((images|meshes)/)?[A-Za-z0-9._-]+\.(png|ply)", path)]
+    return [*ours, POSES_FILE] if _POSES_KEY in written else ours
 
 
 def _ply_head(elements: list[tuple[str, list[str]]]) -> bytes:

@@ -17,6 +17,7 @@ from .cameras import lens_of_object, view_camera_of_scene
 
 Array = npt.NDArray[Any]
 Engine = Literal["CYCLES", "EEVEE", "WORKBENCH"]
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 class PlannedView(msgspec.Struct, frozen=True):
@@ -46,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True):
     subject: frozenset[str] | None  # names of the objects in the pictures; None = all
     points: int
     with_meshes: bool
+    mesh: str  # the object whose pose in each picture is noted; "" = none
 
 
 def plan_of(context: bpy.types.Context, chosen: Any) -> Plan:
@@ -69,7 +71,9 @@ def plan_of(context: bpy.types.Context, chosen: Any) -> Plan:
     subject = selected_names(context) if chosen.only_selected else None
     if subject is not None and not subject:
         raise errors.UserError("bad_input", "No object is selected.", "Select what is to be in the pictures.")
-    return Plan(scene.name, views, lens, look, subject, chosen.points, chosen.meshes)
+    mesh = scene.splatwright.bind_mesh
+    followed = "" if mesh is None else mesh.name
+    return Plan(scene.name, views, lens, look, subject, chosen.points, chosen.meshes, followed)
 
 
 def selected_names(context: bpy.types.Context) -> frozenset[str]:
@@ -98,7 +102,27 @@ def _around(context: bpy.types.Context, chosen: Any) -> tuple[tuple[PlannedView,
     poses = viewpoints.viewpoints(orbit, centre, distance)
     # Near enough for what stands closer than the objects, without wasting the depth of EEVEE.
     lens = cameras.Lens(chosen.lens, clip_start=distance / 1000, clip_end=max(1000.0, 100 * distance))
-    return tuple(PlannedView(f"view_{number:04d}", pose) for number, pose in enumerate(poses)), lens
+    frames = _spread(len(poses), _frames(chosen)) if chosen.spread else [None] * len(poses)
+    taken = enumerate(zip(poses, frames, strict=True))
+    views = [PlannedView(f"view_{number:04d}", pose, frame=frame) for number, (pose, frame) in taken]
+    # Frame after frame, as a simulation needs it.
+    return tuple(sorted(views, key=lambda view: view.frame or 0)), lens
+
+
+def _spread(count: int, frames: range) -> list[int]:
+    """A frame for each of so many views: all as often, and each from all sides, because neighbours see others.
+
+    Multiples of the golden section fill an interval evenly, wherever they are cut off; their ranks fill it exactly so.
+    """
+    ranks = np.argsort(np.argsort(np.arange(count) * _GOLDEN % 1))
+    return [frames[rank * len(frames) // count] for rank in ranks.tolist()]
+
+
+def _frames(chosen: Any) -> range:
+    frames = range(chosen.frame_start, chosen.frame_end + 1, chosen.frame_step)
+    if not frames:
+        raise errors.UserError("bad_input", "The last frame is before the first.", "Exchange the two frames.")
+    return frames
 
 
 def _subject(context: bpy.types.Context) -> Array:
@@ -130,9 +154,7 @@ def _of_cameras(context: bpy.types.Context, chosen: Any) -> tuple[PlannedView, .
         cameras.refuse_bent(view_camera_of_scene(scene, camera, depsgraph), camera.name)
     if not chosen.animated:
         return tuple(PlannedView(camera.name, camera=camera.name) for camera in found)
-    frames = range(chosen.frame_start, chosen.frame_end + 1, chosen.frame_step)
-    if not frames:
-        raise errors.UserError("bad_input", "The last frame is before the first.", "Exchange the two frames.")
+    frames = _frames(chosen)
     # Frame after frame, so that the scene is moved to each once.
     return tuple(
         PlannedView(f"{camera.name}_{frame:04d}", camera=camera.name, frame=frame)

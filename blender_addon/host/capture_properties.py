@@ -104,11 +104,16 @@ class CaptureProperties(bpy.types.PropertyGroup):
     animated: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Frames", description="The chosen cameras take a picture in each frame of a range", default=False
     )
+    spread: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Over Frames",
+        description="The pictures around the selection are spread over the frames of a range, each in its own pose",
+        default=False,
+    )
     frame_start: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="From", description="The first frame in which the chosen cameras take a picture", default=1
+        name="From", description="The first frame in which pictures are taken", default=1
     )
     frame_end: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="To", description="The last frame in which the chosen cameras take a picture", default=1
+        name="To", description="The last frame in which pictures are taken", default=1
     )
     frame_step: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Every", description="One picture in so many frames", default=1, min=1

@@ -19,6 +19,7 @@ from mathutils import Matrix
 from ..core import camera as cameras
 from ..core import capture_file
 from ..core.capture_file import CaptureFolder, Existing, NamedMesh, Picture
+from ..core.capture_poses import MeshPoses
 from ..protocol import errors, things
 from . import meshes, objects
 from .cameras import view_camera_of_scene
@@ -46,18 +47,19 @@ def capture(plan: Plan, folder: Path, existing: Existing) -> Iterator[Progress]:
     started, total = time.monotonic(), len(plan.views)
     pictures: list[Picture] = []
     try:
+        poses = place.poses_of(plan.mesh, moves=any(view.frame is not None for view in plan.views))
         for done, view in enumerate(plan.views):
             spent = time.monotonic() - started
             yield Progress(done, total, spent / done * (total - done) if done else None)
-            pictures.append(_picture(plan, view, place))
+            pictures.append(_picture(plan, view, place, poses))
         yield Progress(total, total, 0.0)
         points, named = _surfaces(plan, [picture.camera for picture in pictures])
-        place.finish(pictures, points, named)
+        place.finish(pictures, points, named, poses)
     finally:
         place.discard()
 
 
-def _picture(plan: Plan, view: PlannedView, place: CaptureFolder) -> Picture:
+def _picture(plan: Plan, view: PlannedView, place: CaptureFolder, poses: MeshPoses | None) -> Picture:
     scene = bpy.data.scenes[plan.scene]
     name = place.new_name(view.stem)
     path = place.work / name
@@ -72,6 +74,8 @@ def _picture(plan: Plan, view: PlannedView, place: CaptureFolder) -> Picture:
         depsgraph.update()
         seen = view_camera_of_scene(scene, camera, depsgraph)
         cameras.refuse_bent(seen, camera.name)
+        if poses is not None:
+            poses.take(name, view.frame, _vertices_of(poses.mesh, depsgraph))
         stack.enter_context(_own_slot())
         try:
             bpy.ops.render.render(write_still=True, scene=scene.name)
@@ -83,6 +87,13 @@ def _picture(plan: Plan, view: PlannedView, place: CaptureFolder) -> Picture:
     if not path.is_file():
         raise errors.UserError("refused", "The rendering was stopped, and nothing was captured.", "Capture again.")
     return Picture(name, seen)
+
+
+def _vertices_of(name: str, depsgraph: bpy.types.Depsgraph) -> Any:
+    mesh = bpy.data.objects.get(name)
+    if mesh is None:
+        raise errors.UserError("not_found", f"The mesh '{name}' is not there any more.", "Capture again.")
+    return meshes.evaluated_mesh(mesh, depsgraph, world=True).vertices
 
 
 def _camera_called(name: str) -> bpy.types.Object:

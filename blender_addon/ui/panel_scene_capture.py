@@ -22,7 +22,7 @@ def draw(layout: Any, context: Any) -> None:
     layout.use_property_split, layout.use_property_decorate = True, False
     column = layout.column()
     column.prop(chosen, "source")
-    _draw(column, chosen, ["count", "width", "height"] if chosen.source == "AROUND" else _frames(chosen))
+    _draw(column, chosen, [*(["count", "width", "height"] if chosen.source == "AROUND" else []), *_frames(chosen)])
     _draw_folded(layout, chosen, "Cameras", _cameras(chosen) if chosen.source == "AROUND" else [])
     _draw_folded(layout, chosen, "Pictures", _pictures(chosen))
     _draw(layout.column(), chosen, ["folder", "existing"])
@@ -36,7 +36,8 @@ def draw(layout: Any, context: Any) -> None:
 
 
 def _frames(chosen: Any) -> list[str]:
-    return ["animated", *(["frame_start", "frame_end", "frame_step"] if chosen.animated else [])]
+    switch = "spread" if chosen.source == "AROUND" else "animated"
+    return [switch, *(["frame_start", "frame_end", "frame_step"] if getattr(chosen, switch) else [])]
 
 
 def _cameras(chosen: Any) -> list[str]:

@@ -232,6 +232,31 @@ def test_chosen_cameras_take_pictures_over_frames_with_the_scenes_own_frame(scen
         assert np.abs([columns.max() + 1, rows.max() + 1] - pixels.max(axis=0)).max() < 1
 
 
+def test_pictures_around_are_spread_over_frames_with_the_pose_of_the_mesh_in_each(scene: Any, tmp_path: Path) -> None:
+    tower = next(item for item in scene.objects if item.type == "MESH")
+    for frame, height in ((1, 0.0), (9, 4.0)):
+        tower.location.z = height
+        tower.keyframe_insert("location", index=2, frame=frame)
+    chosen = scene.splatwright.capture
+    scene.splatwright.bind_mesh, chosen.engine = tower, "WORKBENCH"
+    chosen.spread, chosen.frame_start, chosen.frame_end, chosen.frame_step = True, 1, 9, 4
+    scene.frame_set(1)
+    assert capture(tmp_path / "tower") == {"FINISHED"}
+    frames = told(tmp_path / "tower")["frames"]
+    assert len(frames) == VIEWS and scene.frame_current == 1
+    poses = np.load(tmp_path / "tower" / "mesh_poses.npz")
+    assert poses["vertices"].shape == (3, 8, 3)
+    assert np.bincount(poses["poses"]).tolist() == [2, 2, 2]
+    shown = dict(zip(poses["photos"].tolist(), poses["poses"].tolist(), strict=True))
+    assert set(shown) == {f"view_{number:04d}" for number in range(VIEWS)}
+    heights = poses["vertices"][:, :, 2].mean(1)
+    assert heights == pytest.approx([0, 2, 4], abs=1e-4)
+    capture(tmp_path / "alone", existing="KEEP")
+    chosen.spread = False
+    capture(tmp_path / "alone", existing="REPLACE")
+    assert not (tmp_path / "alone" / "mesh_poses.npz").exists()
+
+
 def test_selected_cameras_can_take_pictures_of_the_selected_objects_alone(scene: Any, tmp_path: Path) -> None:
     for i in range(4):
         bpy.ops.object.camera_add(location=(0, 0, 8 + i))
@@ -379,7 +404,9 @@ def test_the_panel_shows_what_matters(scene: Any, draw: Callable[..., Any]) -> N
     scene.splatwright.capture_kind = "SCENE"
     around = draw("SPLATWRIGHT_PT_capture")
     assert {"count", "lowest", "width", "folder"} <= set(around.properties)
-    assert {"rings", "seed", "animated"}.isdisjoint(around.properties)
+    assert {"rings", "seed", "animated", "frame_start"}.isdisjoint(around.properties)
+    chosen.spread = True
+    assert {"spread", "frame_start", "frame_end"} <= set(draw("SPLATWRIGHT_PT_capture").properties)
     assert {"splatwright.capture_scene", "splatwright.preview_capture"} <= set(around.operators)
     chosen.source, chosen.animated, chosen.engine = "CAMERAS", True, "WORKBENCH"
     cameras = draw("SPLATWRIGHT_PT_capture")

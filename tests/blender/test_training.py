@@ -270,3 +270,25 @@ def test_a_method_on_a_mesh_hangs_its_splats_on_the_scene_s(
     found = connected.session().assets[splats.splatwright.asset]
     assert found.splats == 6 * len(ball.data.polygons), "as many a face as the budget allows"
     assert splats.splatwright.version == found.head
+
+
+def test_a_capture_of_an_animation_trains_on_the_mesh_in_its_poses(connected: ModuleType, tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=2)
+    ball: Any = bpy.context.object
+    for frame, size in ((1, 1.0), (5, 2.0)):
+        ball.scale.z = size
+        ball.keyframe_insert("scale", index=2, frame=frame)
+    bpy.context.scene.frame_set(1)
+    chosen: Any = bpy.context.scene.splatwright
+    chosen.bind_mesh, chosen.method = ball, "gs_mesh"
+    around = chosen.capture
+    around.count, around.width, around.height, around.engine, around.points = 9, 48, 48, "WORKBENCH", 0
+    around.spread, around.frame_start, around.frame_end, around.frame_step = True, 1, 5, 2
+    folder = tmp_path / "animated"
+    assert bpy.ops.splatwright.capture_scene(folder=str(folder)) == {"FINISHED"}
+    start(folder, max_splats=2000, wait=True)
+    job = job_now(connected)
+    assert job.state.status == "finished", job.state.failure
+    assert any("in 3 poses" in note for note in job.notes), job.notes

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.captures import load_capture
+from backend.captures import load_capture, read_mesh_poses
 from backend.jobs.upright import upward
 from backend.splats.io.mesh_files import read_mesh
 from blender_addon.core import camera as cameras
 from blender_addon.core import capture_file
-from blender_addon.core.capture_file import CaptureFolder, NamedMesh, Picture
+from blender_addon.core.capture_file import CaptureFolder, Existing, NamedMesh, Picture
+from blender_addon.core.capture_poses import POSES_FILE, MeshPoses
 from blender_addon.core.viewpoints import Orbit, viewpoints
 from shared_protocol.errors import UserError
 
@@ -217,3 +218,66 @@ def test_points_outside_of_every_picture_are_not_seen() -> None:
     points = np.array([(0, 0, -2), (0.9, 0.4, -2), (1.1, 0, -2), (0, 0.6, -2), (0, 0, 2), (0, 0, 0.0)])
     assert capture_file.is_seen(points, [camera]).tolist() == [True, True, False, False, False, False]
     assert not capture_file.is_seen(points, []).any()
+
+
+# ---- poses of a mesh
+
+
+def posed(folder: Path, existing: Existing, shifts: tuple[float, ...], mesh: str = "Fox") -> Path:
+    """A capture of four photos, frame after frame, in which the mesh is shifted so far."""
+    place = CaptureFolder(folder, existing)
+    poses = place.poses_of(mesh, moves=len(set(shifts)) > 1)
+    pictures = take(place)
+    if poses is not None:
+        for picture, shift in zip(pictures, shifts, strict=True):
+            poses.take(picture.file_path, int(10 * shift), TRIANGLE[0] + np.float32(shift))
+    return place.finish(pictures, poses=poses)
+
+
+def test_a_training_on_a_mesh_reads_how_it_stood_in_each_photo(tmp_path: Path) -> None:
+    folder = posed(tmp_path / "fox", "KEEP", (0, 1, 1, 2))
+    found, capture = read_mesh_poses(folder / POSES_FILE), load_capture(folder)
+    assert len(found) == 3, "photos of one frame share a pose"
+    found.refuse_unfitting(3, (view.name for view in capture.views))
+    for view, shift in zip(sorted(capture.views, key=lambda view: view.name), (0, 1, 1, 2), strict=True):
+        np.testing.assert_array_equal(found.vertices[found.of(view.name)], TRIANGLE[0] + shift)
+
+
+def test_photos_of_one_frame_have_no_file_of_poses_and_replacing_takes_it_away(tmp_path: Path) -> None:
+    posed(tmp_path / "fox", "KEEP", (0, 1, 1, 2))
+    folder = posed(tmp_path / "fox", "REPLACE", (0, 0, 0, 0))
+    assert not (folder / POSES_FILE).exists()
+    assert (posed(folder, "REPLACE", (0, 1, 2, 3)) / POSES_FILE).exists()
+
+
+def test_a_capture_is_extended_with_its_poses(tmp_path: Path) -> None:
+    posed(tmp_path / "fox", "KEEP", (0, 1, 1, 2))
+    folder = posed(tmp_path / "fox", "EXTEND", (5, 5, 5, 5))
+    found = read_mesh_poses(folder / POSES_FILE)
+    found.refuse_unfitting(3, (view.name for view in load_capture(folder).views))
+    assert len(found) == 4 and len(found.shown) == 8
+    posed(folder, "REPLACE", (1, 1, 1, 1))
+    assert not (folder / POSES_FILE).exists()
+
+
+def test_photos_with_poses_and_without_are_not_mixed(tmp_path: Path) -> None:
+    posed(tmp_path / "fox", "KEEP", (0, 1, 1, 2))
+    with pytest.raises(UserError, match="'Fox' stood"):
+        posed(tmp_path / "fox", "EXTEND", (0, 1, 1, 2), mesh="")
+    with pytest.raises(UserError, match="'Fox' stood"):
+        posed(tmp_path / "fox", "EXTEND", (0, 1, 1, 2), mesh="Wolf")
+    posed(tmp_path / "still", "KEEP", (0, 0, 0, 0))
+    with pytest.raises(UserError, match="do not say how 'Fox' stood"):
+        posed(tmp_path / "still", "EXTEND", (0, 1, 1, 2))
+    (tmp_path / "fox" / POSES_FILE).write_bytes(b"nothing")
+    with pytest.raises(UserError, match="cannot be read"):
+        posed(tmp_path / "fox", "EXTEND", (0, 1, 1, 2))
+
+
+def test_a_mesh_that_changes_its_vertices_is_said() -> None:
+    poses = MeshPoses("Fox")
+    poses.take("images/a.png", 1, TRIANGLE[0])
+    with pytest.raises(UserError, match=r"2 vertices in photo images/b\.png, and 3 before"):
+        poses.take("images/b.png", 2, TRIANGLE[0][:2])
+    with pytest.raises(UserError, match="no numbers"):
+        poses.take("images/b.png", 2, TRIANGLE[0] * np.float32(np.nan))
