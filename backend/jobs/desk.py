@@ -20,7 +20,7 @@ from backend.jobs.listed_views import list_views
 from backend.jobs.live import LiveAssets
 from backend.jobs.measuring import MeasureJobs
 from backend.jobs.method_jobs import MethodJobs
-from backend.jobs.recipes import RECIPE_SUFFIX, recipe_of
+from backend.jobs.recipes import is_recipe_name, recipe_of
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.render_service import RenderService
 from backend.jobs.selecting import Selecting
@@ -265,7 +265,7 @@ class Desk:
     def export_file(self, asset: str, version: str, path: Path, choices: ExportChoices = AS_STORED) -> None:
         """The suffix chooses the format; .safetensors keeps what a bound version hangs on, .json writes its edits."""
         card = self._assets.version(asset, version)
-        if Path(path).suffix.lower() == RECIPE_SUFFIX:
+        if is_recipe_name(Path(path)):
             recipe_of(self._workspace, card).write(Path(path))
             return
         vertices = self._pictures.posed_vertices(choices.pose, card) if choices.pose else None

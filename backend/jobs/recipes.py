@@ -23,8 +23,13 @@ from shared_protocol.errors import UserError
 from shared_protocol.messages import RunMethod
 from shared_protocol.things import IDENTITY, Matrix, Point
 
-RECIPE_SUFFIX = ".json"
 _FORMAT = 1
+
+
+def is_recipe_name(path: Path) -> bool:
+    """Whether a file of this name holds a recipe; `meta.json` is an unbundled SOG scene."""
+    name = path.name.lower()
+    return name.endswith(".json") and name != "meta.json" and not name.endswith(".meta.json")
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

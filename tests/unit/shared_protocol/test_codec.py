@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from shared_protocol import messages, replies, requests
+from shared_protocol import messages, replies, requests, selecting
 from shared_protocol.codec import UnreadableError, backend_codec, client_codec
 from shared_protocol.messages import CHUNK_BYTES, Beat, Picture, Render, Splats, UploadChunk
 from shared_protocol.things import IDENTITY, Failed, Message, SceneObject, ViewCamera
@@ -43,7 +43,7 @@ def test_every_message_of_a_direction_has_a_name_of_its_own_and_can_be_read() ->
         assert all(kind.__struct_config__.frozen for kind in kinds)
     declared = {
         kind
-        for kind in [*vars(requests).values(), *vars(replies).values(), Failed]
+        for kind in [*vars(requests).values(), *vars(selecting).values(), *vars(replies).values(), Failed]
         if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
     }
     assert declared == {*typing.get_args(messages.AddonToBackend), *typing.get_args(messages.BackendToAddon)}
