@@ -162,6 +162,7 @@ class MethodJobs:
             arrays |= {"uvs": texture.uvs, "texture": np.frombuffer(texture.png(), np.uint8)}
         write_arrays(folder / _MESH, arrays)
         figures = {"vertices": float(len(mesh.vertices)), "faces": float(len(mesh.faces))}
+        figures["watertight"] = float(mesh.is_watertight)
         return Ending(True, 1, 1, figures | {"seconds": time.monotonic() - start})
 
 

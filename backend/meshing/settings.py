@@ -15,7 +15,8 @@ class SurfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """To be inherited from; a method's own settings follow."""
 
     views: Annotated[
-        int, setting("Views", "From how many sides the splats are looked at.", minimum=4, maximum=1000)
+        int,
+        setting("Views", "From how many sides the splats are looked at.", minimum=4, maximum=1000, advanced=True),
     ] = 48
     faces: (
         Annotated[int, setting("Faces", "The most triangles; without a number, all that there are.", minimum=100)]
@@ -48,14 +49,21 @@ class SurfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
             "Smaller pieces are removed; 0.05 = those with less than a twentieth of the largest piece's triangles.",
             minimum=0,
             maximum=1,
+            advanced=True,
         ),
     ] = 0.05
     pieces: (
-        Annotated[int, setting("Pieces", "The most pieces that stay, largest first; without a number, all.", minimum=1)]
+        Annotated[
+            int,
+            setting(
+                "Pieces", "The most pieces that stay, largest first; without a number, all.", minimum=1, advanced=True
+            ),
+        ]
         | None
     ) = None
     holes: Annotated[
-        int, setting("Holes", "Holes with at most so many edges are closed.", minimum=0, maximum=100_000)
+        int,
+        setting("Holes", "Holes with at most so many edges are closed.", minimum=0, maximum=100_000, advanced=True),
     ] = 30
     smooth: Annotated[
         int,

@@ -77,6 +77,15 @@ def changed_values(settings: Iterable[schema.Setting], read: Callable[[str], obj
     return {setting.name: values[setting.name] for setting in settings if values[setting.name] != setting.default}
 
 
+def stored(setting: schema.Setting, value: things.SettingValue) -> dict[str, bool | int | float | str]:
+    """The properties, by name, that say this value."""
+    name = property_name(setting.name)
+    if has_toggle(setting):
+        toggle: dict[str, bool | int | float | str] = {automatic_name(setting): value is None}
+        return toggle if value is None else toggle | {name: value}
+    return {name: AUTOMATIC if value is None else value}
+
+
 def _plans_of(setting: schema.Setting) -> Iterable[PropertyPlan]:
     if has_toggle(setting):
         help = f"Let the backend choose. {setting.help}"

@@ -16,6 +16,7 @@ from ..protocol import messages, things
 from . import current, samples, stand_in_mesh
 
 _UNKNOWN_UP = (0.0, 0.0, 0.0)
+_COLORS: dict[str, things.SplatColors] = {"OWN": "own", "BINDING": "binding", "NORMALS": "normals", "DEPTH": "depth"}
 _FLAT = 1e-9  # a smallest scale of so little of the largest: nothing can be drawn
 
 _ups: dict[str, things.Direction] = {}  # of assets that objects were made for in this session
@@ -136,7 +137,7 @@ def _create_beside(splats: bpy.types.Object, part: things.AssetInfo) -> bpy.type
     own: Any = made.splatwright  # type: ignore[attr-defined]
     own.asset, own.version, own.name, own.frame = part.asset, part.head, part.name, part.frame
     own.selection = own.hidden = own.file = ""
-    own.packed = None
+    own.packed = own.extracted_mesh = None
     _ups[part.asset] = part.up
     for collection in splats.users_collection:
         collection.objects.link(made)
@@ -239,7 +240,7 @@ def _of_version(object: Any, selection: str) -> str:
 
 
 def _colors_of(object: Any) -> things.SplatColors:
-    return "binding" if object.splatwright.colors == "BINDING" else "own"
+    return _COLORS[object.splatwright.colors]
 
 
 def shown_splats(

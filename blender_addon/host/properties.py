@@ -19,6 +19,7 @@ from ..protocol import messages, things
 from . import capture_properties, current, render_properties, selection_properties, settings_properties
 
 RECOMMENDED = "mcmc"  # the method for trainings until the user picks another
+RECOMMENDED_FOR_MESHES = "tsdf"
 CATALOG_FILE = Path(__file__).resolve().parents[1] / "catalog.json"
 
 _registered: tuple[type[Any], ...] = ()
@@ -196,6 +197,15 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
         description="When the mesh gets other vertices or faces, bind to them where its surface at rest is the same",
         default=True,
     )
+    extracted_mesh: bpy.props.PointerProperty(
+        name="Mesh",
+        description="The mesh that was made of these splats; made again, it gets other faces and stays the same object",
+        type=bpy.types.Object,
+        poll=_is_mesh,
+    )
+    texture: bpy.props.PointerProperty(
+        name="Texture", description="The texture that came with this mesh", type=bpy.types.Image
+    )
     colors: bpy.props.EnumProperty(
         name="Colors",
         description="What the colors of the splats say in the viewport; renders have the splats' own",
@@ -208,6 +218,14 @@ class SPLATWRIGHT_PG_object(bpy.types.PropertyGroup):
                 "NONE",
                 1,
             ),
+            (
+                "NORMALS",
+                "Normals",
+                "Which way each splat faces: x, y, z as red, green, blue. Where splats disagree it is gray",
+                "NONE",
+                2,
+            ),
+            ("DEPTH", "Depth", "How far away what is seen is: near is light, far is dark", "NONE", 3),
         ],
         default="OWN",
         update=_colors_chosen,
@@ -223,7 +241,7 @@ class SPLATWRIGHT_PG_window(bpy.types.PropertyGroup):
 
 
 def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any]) -> type[bpy.types.PropertyGroup]:
-    trainings = [method for method in methods if method.category == "training"]
+    trainings, meshings = ([m for m in methods if m.category == category] for category in ("training", "meshing"))
     prop = bpy.props
     annotations: dict[str, Any] = {
         "methods": prop.PointerProperty(type=methods_group),
@@ -273,20 +291,21 @@ def _scene_group(methods: Iterable[things.MethodInfo], methods_group: type[Any])
             ],
             default="REST",
         ),
-        "method": _method_property(trainings),
+        "method": _method_property(trainings, "How splats are trained", RECOMMENDED),
+        "mesh_method": _method_property(meshings, "How a mesh is made of splats", RECOMMENDED_FOR_MESHES),
         **_training_properties(),
     }
     return type("SPLATWRIGHT_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
 
-def _method_property(trainings: list[things.MethodInfo]) -> Any:
-    items = [(m.id, m.label, m.help.removesuffix("."), "NONE", settings_enum.enum_number(m.id)) for m in trainings]
+def _method_property(methods: list[things.MethodInfo], description: str, recommended: str) -> Any:
+    items = [(m.id, m.label, m.help.removesuffix("."), "NONE", settings_enum.enum_number(m.id)) for m in methods]
     known = {item[0] for item in items}
     return bpy.props.EnumProperty(
         name="Method",
-        description="How splats are trained",
+        description=description,
         items=items,
-        default=RECOMMENDED if RECOMMENDED in known else next(iter(known), None),
+        default=recommended if recommended in known else next(iter(known), None),
     )
 
 

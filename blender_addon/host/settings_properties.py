@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import bpy
@@ -44,6 +44,17 @@ def reset(group: bpy.types.PropertyGroup, method: things.MethodInfo) -> None:
     """Every setting goes back to its default, also to one that a later version changes."""
     for plan in settings_values.property_plans(method.settings):
         group.property_unset(plan.name)
+
+
+def assign(
+    group: bpy.types.PropertyGroup, method: things.MethodInfo, chosen: Mapping[str, things.SettingValue]
+) -> None:
+    """Sets some of a method's settings, by name; None = let the backend choose."""
+    for setting in method.settings:
+        if setting.name not in chosen:
+            continue
+        for name, value in settings_values.stored(setting, chosen[setting.name]).items():
+            setattr(group, name, value)
 
 
 def _property(plan: PropertyPlan) -> Any:

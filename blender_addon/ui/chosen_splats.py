@@ -19,6 +19,15 @@ def active_splats(context: Any) -> bpy.types.Object | None:
     return selected[0] if len(selected) == 1 else None
 
 
+def splats_or_their_mesh(object: bpy.types.Object | None, context: Any) -> bpy.types.Object | None:
+    """The splats that an object is, or that the mesh was made of which it is; else the only selected ones."""
+    if object is not None and not objects.is_splats(object):
+        for splats in objects.splat_objects(context.scene):
+            if splats.splatwright.extracted_mesh == object:
+                return splats
+    return object if object is not None and objects.is_splats(object) else active_splats(context)
+
+
 def chosen_splats(name: str, context: Any) -> Any:
     """name: of the object; "" = the active one. Raises UserError when there is none, or it holds no splats."""
     splats = object_called(name) if name else active_splats(context)

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bpy
 
 from ..core import wording
-from ..host import current, extracted_meshes, meshes, objects, properties, regions, settings_properties
+from ..host import current, meshes, objects, properties, regions, settings_properties
 from ..protocol import errors, messages, things
-from . import asking
+from . import asking, fetched_meshes
 from .chosen_splats import active_splats, chosen_splats, object_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ..protocol import remote
 
 CATEGORIES = ("editing", "meshing", "rigging")
 _TAKE_THE_MESH_AS_POSED = ("apply_pose",)  # that the splats follow; others want one as it was captured
@@ -71,6 +70,12 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
     settings: bpy.props.StringProperty(
         name="Settings", description='Of the method, over those of the scene, such as {"margin": 2}'
     )
+    new_object: bpy.props.BoolProperty(
+        name="New Object",
+        description="Of a mesh: leave the one from before as it is",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def description(cls, context: Any, operator_properties: Any) -> str:
@@ -108,7 +113,10 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         splats = self._splats(context)
         inputs, leader = self._inputs(context, method, splats)
         settings = wording.settings_from_text(self.settings)
-        if ended := begin(context.scene, method, splats, inputs, leader, settings):
+        take = None
+        if method.category == "meshing":
+            take = functools.partial(fetched_meshes.take, splats=splats.name, new_object=self.new_object)
+        if ended := begin(context.scene, method, splats, inputs, leader, settings, ended=take):
             self.report({"INFO"}, f"{method.label}: {ended}")
 
     def _splats(self, context: Any) -> bpy.types.Object:
@@ -153,28 +161,6 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
         return found
 
 
-class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
-    bl_idname = "splatwright.fetch_mesh"
-    bl_label = "Get Mesh"
-    bl_description = "Make a mesh object of what this job extracted"
-    bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="A finished job that extracted a mesh")
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
-
-    def execute(self, context: Any) -> set[Any]:
-        splats = active_splats(context)
-        return asking.attempt(self, lambda: _fetch_mesh(self.job, splats.name if splats else ""))
-
-
 def refuse_busy(splats: Any) -> None:
     """Raises UserError while a job works on the splats."""
     if current.session().job_of_asset(splats.splatwright.asset) is not None:
@@ -189,11 +175,13 @@ def begin(
     leader: Leader | None = None,
     settings: dict[str, Any] | None = None,
     together: Callable[[], None] | None = None,
+    ended: Callable[[things.JobState], None] | None = None,
 ) -> str:
     """Runs a method on the version that an object shows; without a window it waits, and says how that ended.
 
     inputs: what the method takes from the scene, as `RunMethod` has it. leader: what the splats will follow.
-    settings: over those of the scene. together: what else is done in the same undo step. Raises UserError.
+    settings: over those of the scene. together: what else is done in the same undo step. ended: is told how the job
+    ended. Raises UserError.
     """
     chosen = settings_properties.values(properties.settings_of(scene, method), method)
     if method.category == "editing":
@@ -212,18 +200,14 @@ def begin(
         begun.append(state.job)
         if together is not None:
             objects.together_with(state.job, together)
-        _started(state, name, leader)
+        asking.learn(state)
+        if ended is not None:
+            asking.when_ended(state.job, ended)
+        if leader is not None:
+            _follow(state.job, name, leader)
 
     asking.ask(lambda backend: backend.request(request, messages.JobAccepted).job, started)
     return "" if current.is_interactive() else wording.status(asking.wait_for_job(begun[0]))
-
-
-def _started(state: things.JobState, splats: str, leader: Leader | None) -> None:
-    asking.learn(state)
-    if state.category == "meshing":
-        asking.when_ended(state.job, lambda ended: _meshed(ended, splats))
-    if leader is not None:
-        _follow(state.job, splats, leader)
 
 
 def _follow(job: str, splats: str, leader: Leader) -> None:
@@ -238,34 +222,9 @@ def _follow(job: str, splats: str, leader: Leader) -> None:
     asking.when_ended(job, ended)
 
 
-def _meshed(ended: things.JobState, splats: str) -> None:
-    if ended.status in ("finished", "stopped"):
-        _fetch_mesh(ended.job, splats)
-
-
-def _fetch_mesh(job: str, splats: str) -> None:
-    def fetched(data: messages.MeshData) -> None:
-        beside = bpy.data.objects.get(splats)
-        view = current.session().jobs.get(job)
-        made = extracted_meshes.create(
-            bpy.context, f"{splats or (view.state.name if view else 'Splats')} mesh", data, beside
-        )
-        objects.push_undo(f"Extract {made.name}")
-
-    def fetch(backend: remote.Backend) -> messages.MeshData:
-        return backend.mesh(job)
-
-    asking.ask(fetch, fetched)
-
-
-CLASSES = (SPLATWRIGHT_OT_run_method, SPLATWRIGHT_OT_fetch_mesh)
-
-
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    bpy.utils.register_class(SPLATWRIGHT_OT_run_method)
 
 
 def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    bpy.utils.unregister_class(SPLATWRIGHT_OT_run_method)

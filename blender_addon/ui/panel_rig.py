@@ -8,8 +8,9 @@ from typing import Any
 import bpy
 
 from ..core import wording
-from ..host import bindings, current, local_display, properties, settings_properties, versions
+from ..host import bindings, current, properties, settings_properties, versions
 from ..protocol import things
+from . import shown_colors
 from .chosen_splats import active_splats
 from .method_panels import draw_choices, draw_method, newest_job
 from .panel_train import draw_job
@@ -80,7 +81,7 @@ def _draw_binding(layout: Any, context: Any, splats: Any, bound: things.VersionI
         paragraph(layout, context, trouble, "ERROR")
         layout.operator("splatwright.bind_again", icon="FILE_REFRESH").object = splats.name
     column.prop(own, "rebinds")
-    _draw_colors(layout, context, own)
+    _draw_colors(layout, context, splats)
     _draw_poses(layout, context)
     layout.operator("splatwright.unbind_splats", icon="UNLINKED").object = splats.name
 
@@ -105,14 +106,11 @@ def _draw_groups(layout: Any, scene: Any, chosen: Any) -> None:
         column.prop_search(chosen, "bind_far", chosen.bind_mesh, "vertex_groups")
 
 
-def _draw_colors(layout: Any, context: Any, own: Any) -> None:
+def _draw_colors(layout: Any, context: Any, splats: Any) -> None:
     """What the viewport's colours say, and which colour says what."""
-    row = layout.row(heading="Colors")
-    row.prop(own, "colors", expand=True)
-    if own.colors != "BINDING":
+    shown_colors.draw(layout, context, splats, "BINDING")
+    if splats.splatwright.colors != "BINDING":
         return
-    if local_display.is_by_choice():
-        paragraph(layout, context, "Blender draws the splats in their own colors. Let the backend draw them.", "INFO")
     column = layout.column(align=True)
     column.scale_y = 0.8
     for text, icon in _LEGEND:

@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false
-"""The active splats, and what can be done with them: edit, mesh, export."""
+"""The active splats, and what can be done with them: edit, export."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import bpy
 
 from ..core import wording
 from ..host import current, local_display, objects, packed, point_attributes, preferences, versions
+from . import shown_colors
 from .chosen_splats import active_splats
 from .method_panels import MethodsPanel, draw_choices
+from .panel_mesh import SPLATWRIGHT_PT_mesh
 from .panel_render import SPLATWRIGHT_PT_render
 from .panel_rig import SPLATWRIGHT_PT_rig
 from .panel_select import SPLATWRIGHT_PT_select
@@ -60,6 +62,8 @@ def _draw_splats(layout: Any, context: Any, splats: Any) -> None:
         else:
             paragraph(layout, context, "The backend is not running, so these splats cannot be drawn.", "INFO")
         return
+    choices = ("BINDING", "NORMALS", "DEPTH") if splats.splatwright.mesh is not None else ("NORMALS", "DEPTH")
+    shown_colors.draw(layout, context, splats, *choices)
     job = current.session().job_of_asset(asset)
     if job is not None:
         paragraph(layout, context, f"Follows the job '{job.state.name}': {wording.doing(job)}.", "PLAY")
@@ -90,13 +94,6 @@ class SPLATWRIGHT_PT_edit(MethodsPanel, bpy.types.Panel):
         draw_choices(layout, context.scene.splatwright, "box")
         if splats is not None and context.scene.splatwright.box is None:
             paragraph(layout, context, "Choose an object around the region, such as a cube or an Empty.", "INFO")
-
-
-class SPLATWRIGHT_PT_mesh(MethodsPanel, bpy.types.Panel):
-    bl_label = "Mesh"
-    bl_options = {"DEFAULT_CLOSED"}
-    category = "meshing"
-    empty = "Select the splats that shall become a mesh."
 
 
 class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blender_addon.core.settings_enum import AUTOMATIC
-from blender_addon.core.settings_values import changed_values, property_plans, read_values
+from blender_addon.core.settings_values import changed_values, property_plans, read_values, stored
 from shared_protocol.schema import Setting
 
 RATE = Setting("rate", "number", "Rate", "How fast.", 1.6e-4, minimum=1.6e-4)
@@ -102,3 +102,25 @@ def test_settings_that_cannot_be_told_apart_or_held_are_refused_by_name() -> Non
         property_plans((Setting("every_automatic", "boolean", "A", "B", False), EVERY))
     with pytest.raises(ValueError, match="the default of 'big' is 5000000000"):
         property_plans((Setting("big", "integer", "Big", "Too big.", 5_000_000_000),))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        (RATE, 0.25),
+        (EVERY, 12),
+        (EVERY, None),
+        (START, "random"),
+        (START, None),
+        (FAST, False),
+        (FAST, None),
+        (BACKGROUND, "white"),
+    ],
+)
+def test_a_value_that_is_stored_is_the_one_that_is_read(setting: Setting, value: bool | float | str | None) -> None:
+    blender = Blender(*ALL)
+    for name, property_value in stored(setting, value).items():
+        blender.set(name, property_value)
+    assert read_values(ALL, blender.read)[setting.name] == value
+    others = changed_values([other for other in ALL if other is not setting], blender.read)
+    assert others == {}

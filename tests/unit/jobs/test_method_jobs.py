@@ -271,6 +271,7 @@ def test_a_mesh_is_made_and_fetched(room: Room, asset: AssetInfo) -> None:
     mesh = room.desk.mesh(state.job)
     assert mesh.vertices.dtype == np.float32 and mesh.faces.dtype == np.int32 and mesh.colors.dtype == np.uint8
     assert len(mesh.faces) == state.figures["faces"] and state.version == "" and state.category == "meshing"
+    assert state.figures["watertight"] == trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight
     assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 1).mean() < 0.1
     assert room.desk.assets()[0].head == asset.head
     crop = done(room, "crop", asset.asset, box=UPPER_HALF)
