@@ -67,13 +67,13 @@ def _draw_quality(layout: Any, scene: Any, method: things.MethodInfo) -> None:
 def _draw_buttons(layout: Any, splats: Any) -> None:
     """One makes the mesh, or makes it again; another leaves the one there is alone."""
     known = None if splats is None else extracted_meshes.made_of(splats)
-    row = layout.row(align=True)
+    row = layout.row()
     row.scale_y = 1.2
     text = "Extract Mesh" if known is None else f"Update {known.name}"
     row.operator("splatwright.extract_mesh", text=text, icon="MESH_DATA")
     if splats is None or known is None:
         return
-    row.operator("splatwright.extract_mesh", text="New Object", icon="ADD").new_object = True
+    layout.operator("splatwright.extract_mesh", text="New Object", icon="ADD").new_object = True
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(splats.splatwright, "extracted_mesh")
