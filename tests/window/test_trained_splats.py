@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .blender_window import BlenderWindow
+from .blender_window import BlenderWindow, wait_for
 
 pytestmark = pytest.mark.window
 
@@ -39,14 +39,28 @@ def window(opened: BlenderWindow, saved: Path) -> Iterator[BlenderWindow]:
     yield opened
 
 
+_HIDE = "for o in bpy.data.objects:\n    if o.splatwright.asset: o.hide_viewport = hidden"
+
+
 def seen(window: BlenderWindow, name: str, area: int = 0) -> np.ndarray:
     """Where a viewport shows splats, bool [H, W]: where it changes when they are hidden. They are not selected then."""
-    hide = "for o in bpy.data.objects:\n    if o.splatwright.asset: o.hide_viewport = hidden"
-    window.run(hide, hidden=True)
+    window.run(_HIDE, hidden=True)
     without = window.view(f"{name}, hidden", area).astype(int)
-    window.run(hide, hidden=False)
+    window.run(_HIDE, hidden=False)
     with_splats = window.view(name, area).astype(int)
     return np.abs(with_splats - without).max(-1) > SEEN
+
+
+def wait_until_meshes_are_drawn(window: BlenderWindow) -> None:
+    """EEVEE leaves a mesh out until it has compiled what it draws it with. Overlays are to be off."""
+    window.run(_HIDE, hidden=True)
+
+    def is_drawn() -> bool:
+        view = window.view("until meshes are drawn").astype(int)
+        return np.abs(view - view[0, 0]).max() > SEEN
+
+    wait_for(is_drawn, "a mesh that is drawn")
+    window.run(_HIDE, hidden=False)
 
 
 def middle(mask: np.ndarray) -> tuple[float, float]:
@@ -120,6 +134,7 @@ def test_meshes_hide_them_also_where_blender_leaves_no_depth(window: BlenderWind
     window.run("bpy.ops.mesh.primitive_cube_add(size=1, location=(0, 0, 3))")
     window.run(_SHADING, shading=shading)
     window.run("area.spaces.active.overlay.show_overlays = False")
+    wait_until_meshes_are_drawn(window)
     above = seen(window, f"10 {shading.lower()}, a cube above")
     window.run("bpy.context.view_layer.objects.active.location.z = -3")
     below = seen(window, f"10 {shading.lower()}, a cube below")
