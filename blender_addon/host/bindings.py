@@ -36,7 +36,8 @@ class _Bound(msgspec.Struct):
 
 _bound: dict[int, _Bound] = {}  # by the object's session_uid
 _has_answer = False  # a pose is known that `follow` has not been called since
-_unsure: set[str] = set()  # assets of which nobody has said yet whether they are bound
+_unsure: set[tuple[str, str]] = set()  # assets and versions of which nobody has said yet whether they are bound
+_being_bound: set[str] = set()  # assets whose jobs had not ended when `follow` was called
 
 
 def pose_of(object: bpy.types.Object) -> str:
@@ -70,7 +71,11 @@ def say_trouble(object: bpy.types.Object, trouble: str) -> None:
 
 def has_news() -> bool:
     """Whether objects look different, or meshes have to be looked at again, although the scene has not changed."""
-    return _has_answer or any(map(versions.of, _unsure))
+    return (
+        _has_answer
+        or any(versions.find(*version) is not None for version in _unsure)
+        or not all(map(_is_being_bound, _being_bound))
+    )
 
 
 def follow(depsgraph: bpy.types.Depsgraph) -> None:
@@ -78,16 +83,17 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
     global _has_answer
     _has_answer = False
     _unsure.clear()
+    _being_bound.clear()
     link = current.link()
     if link is None:
         return
     scene: Any = depsgraph.scene
     for object in objects.splat_objects(scene.original):
         if may_follow(object):
-            asset = object.splatwright.asset  # type: ignore[attr-defined]
+            asset, version = _shown(object)
             versions.want(asset)
-            if not versions.of(asset):
-                _unsure.add(asset)
+            if versions.find(asset, version) is None:
+                _unsure.add((asset, version))
         mesh = driver_of(object)
         if mesh is None or object.name not in depsgraph.objects:
             _bound.pop(object.session_uid, None)
@@ -96,7 +102,9 @@ def follow(depsgraph: bpy.types.Depsgraph) -> None:
         state = _bound.setdefault(object.session_uid, _Bound())
         if state.is_asking:  # what has changed since is seen by the next call
             continue
-        if _is_being_bound(object):
+        asset = object.splatwright.asset  # type: ignore[attr-defined]
+        if _is_being_bound(asset):
+            _being_bound.add(asset)
             continue
         vertices, topology = meshes.positions_and_topology(mesh, depsgraph)
         if _has_another_topology(object, mesh, state, len(vertices), topology):
@@ -111,8 +119,7 @@ def driver_of(object: bpy.types.Object) -> bpy.types.Object | None:
     properties: Any = object.splatwright  # type: ignore[attr-defined]
     if not may_follow(object):
         return None
-    version = objects.shown_version(object) or current.session().assets[properties.asset].head
-    info = versions.find(properties.asset, version)
+    info = versions.find(*_shown(object))
     return properties.mesh if info is not None and info.bound_vertices else None
 
 
@@ -159,16 +166,22 @@ def forget() -> None:
     _bound.clear()
 
 
-def _is_being_bound(object: Any) -> bool:
+def _shown(object: Any) -> tuple[str, str]:
+    """The asset, which the backend knows, and the version of it that is seen."""
+    asset = object.splatwright.asset
+    return asset, objects.shown_version(object) or current.session().assets[asset].head
+
+
+def _is_being_bound(asset: str) -> bool:
     """What follows then is what the job makes."""
-    job = current.session().job_of_asset(object.splatwright.asset)
+    job = current.session().job_of_asset(asset)
     return job is not None and job.state.category == "rigging"
 
 
 def _has_another_topology(object: Any, mesh: bpy.types.Object, state: _Bound, count: int, topology: str) -> bool:
     """Whether the binding is to other vertices or faces than the mesh has now; says so once for each topology."""
     own = object.splatwright
-    info = versions.find(own.asset, objects.shown_version(object) or current.session().assets[own.asset].head)
+    info = versions.find(*_shown(object))
     if info is None or (count == info.bound_vertices and own.mesh_topology in ("", topology)):
         if state.topology:
             state.topology = state.trouble = ""

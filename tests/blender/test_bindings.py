@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import bound_ball
@@ -168,6 +168,27 @@ def test_poses_that_the_backend_has_forgotten_are_told_again(
     assert room("host.bindings").pose_of(ball) == ""
     assert followed(room, connected, ball)
     assert np.isfinite(ball.location).all()
+
+
+def test_splats_follow_as_soon_as_their_version_is_known_and_the_job_that_binds_them_is_over(
+    bound: tuple[Any, Any], connected: ModuleType, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ball, _ = bound
+    bindings, versions = room("host.bindings"), room("host.versions")
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    followed(room, connected, ball)
+    with monkeypatch.context() as until:
+        until.setattr(versions, "find", lambda asset, version: None)
+        bindings.follow(depsgraph)
+        assert not bindings.pose_of(ball) and not bindings.has_news()
+    assert bindings.has_news()
+    job = SimpleNamespace(state=SimpleNamespace(category="rigging"))
+    with monkeypatch.context() as until:
+        until.setattr(type(connected.session()), "job_of_asset", lambda session, asset: job)
+        bindings.follow(depsgraph)
+        assert not bindings.pose_of(ball) and not bindings.has_news()
+    assert bindings.has_news()
+    assert followed(room, connected, ball)
 
 
 def test_the_box_goes_where_the_splats_are_without_an_undo_step(

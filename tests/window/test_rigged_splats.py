@@ -167,3 +167,44 @@ bpy.context.scene.splatwright.bind_mesh = bpy.data.objects["Tube"]
 with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
     bpy.ops.wm.call_panel("INVOKE_DEFAULT", name="SPLATWRIGHT_PT_rig", keep_open=True)
 """
+
+
+def test_splats_follow_a_stroke_of_a_sculpting_brush(window: BlenderWindow) -> None:
+    name = window.ask("splats.name")
+    window.run(_SCULPT_MODE)
+    window.settle()
+    row, column = place(window, (0, 0, -1))
+    before = seen(window, "8 before the stroke", name)
+    left, _, _, top = window.free()
+    window.run(_REMEMBER)
+    window.drag(*((left + column + step, top - row) for step in (*range(-60, 61, 10), *range(60, -61, -10))))
+    window.settle()
+    assert window.run(_MOVED) > 0.03, "the brush has moved the mesh"
+    after = seen(window, "9 after the stroke", name)
+    assert (after != before).sum() > 300
+    window.press("Z", ctrl=True)
+    window.settle()
+    assert window.run(_MOVED) < 1e-6
+    back = seen(window, "10 the stroke undone", name)
+    assert (back != before).mean() < 0.001
+
+
+_SCULPT_MODE = """
+tube = bpy.data.objects["Tube"]
+splats.select_set(False)
+tube.select_set(True)
+bpy.context.view_layer.objects.active = tube
+tube.hide_set(False)
+bpy.ops.object.mode_set(mode="SCULPT")
+for area in bpy.context.window_manager.windows[0].screen.areas:
+    if area.type == "VIEW_3D":
+        area.spaces.active.overlay.show_overlays = False  # else there is no depth to cut splats by in this mode
+"""
+_REMEMBER = """
+tube = bpy.data.objects["Tube"]
+rest = [tuple(vertex.co) for vertex in tube.data.vertices]
+"""
+_MOVED = """
+tube = bpy.data.objects["Tube"]
+answer = max((vertex.co - type(vertex.co)(old)).length for vertex, old in zip(tube.data.vertices, rest))
+"""
