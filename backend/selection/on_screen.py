@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import prange
 
 from backend.splats.cameras import Camera
-from backend.splats.kernels import parallel_kernel
+from backend.splats.kernels import device_function, parallel_kernel
 
 _SOLID = 0.5  # alpha from which on something is seen that hides what is behind it
+_BANDS = 256
 _REACH = 2.0  # standard deviations
 
 
@@ -43,17 +45,41 @@ def in_outline(view: Seen, corners: np.ndarray) -> np.ndarray:
     corners: [P, 2] float32 pixels. Returns bool [N].
     """
     found = np.zeros(len(view.places), bool)
-    low, high = corners.min(0), corners.max(0)
-    _in_polygon(view.places, view.in_front, corners, low, high, found)
+    before = np.roll(corners, 1, axis=0)
+    bands = _Bands.of(np.minimum(corners, before), np.maximum(corners, before))
+    _in_polygon(view.places, view.in_front, corners, before, *bands, found)
     return found
 
 
 def under_brush(view: Seen, path: np.ndarray, radius: float) -> np.ndarray:
     """Places no farther than a radius from a line of straight pieces. path: [P, 2] float32 pixels; bool [N]."""
     found = np.zeros(len(view.places), bool)
-    low, high = path.min(0) - np.float32(radius), path.max(0) + np.float32(radius)
-    _near_path(view.places, view.in_front, path, low, high, np.float32(radius * radius), found)
+    starts, ends = (path[:-1], path[1:]) if len(path) > 1 else (path, path)
+    reach = np.float32(radius)
+    bands = _Bands.of(np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach)
+    _near_path(view.places, view.in_front, starts, ends, *bands, reach * reach, found)
     return found
+
+
+class _Bands(NamedTuple):
+    """The pieces of a line by the bands of rows that they reach into: a place has to be compared with few of them."""
+
+    low: np.ndarray  # [2] float32: x, y of the box around them all
+    high: np.ndarray  # [2] float32
+    height: np.float32  # of a band
+    begins: np.ndarray  # [_BANDS + 1] int64: of each band's in `pieces`
+    pieces: np.ndarray  # int64
+
+    @classmethod
+    def of(cls, lows: np.ndarray, highs: np.ndarray) -> Self:
+        """lows, highs: [P, 2] float32, the box of each piece."""
+        low, high = lows.min(0), highs.max(0)
+        height = max((high[1] - low[1]) / np.float32(_BANDS), np.finfo(np.float32).tiny)
+        first, last = (((ends[:, 1] - low[1]) / height).astype(np.int64) for ends in (lows, highs))
+        band = np.arange(_BANDS)[:, None]
+        near = (first - 1 <= band) & (band <= last + 1)  # one more on either side, as kernels round in their own way
+        rows, pieces = np.nonzero(near)
+        return cls(low, high, height, np.searchsorted(rows, np.arange(_BANDS + 1)), pieces)
 
 
 def on_surface(view: Seen, sizes: np.ndarray, depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -88,22 +114,35 @@ def _carry(means: np.ndarray, matrix: np.ndarray, moved: np.ndarray) -> None:
             moved[i, row] = matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2] * z + matrix[row, 3]
 
 
+@device_function
+def _band(y: np.float32, low: np.float32, height: np.float32) -> int:
+    return min(max(int((y - low) / height), 0), _BANDS - 1)
+
+
 @parallel_kernel
 def _in_polygon(
-    places: np.ndarray, counts: np.ndarray, corners: np.ndarray, low: np.ndarray, high: np.ndarray, found: np.ndarray
+    places: np.ndarray,
+    counts: np.ndarray,
+    corners: np.ndarray,
+    before: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    height: np.float32,
+    begins: np.ndarray,
+    pieces: np.ndarray,
+    found: np.ndarray,
 ) -> None:
     for i in prange(len(places)):
         x, y = places[i, 0], places[i, 1]
         if not counts[i] or x < low[0] or x > high[0] or y < low[1] or y > high[1]:
             continue
-        inside = False
-        before = len(corners) - 1
-        for corner in range(len(corners)):
-            ax, ay, bx, by = corners[corner, 0], corners[corner, 1], corners[before, 0], corners[before, 1]
+        inside, band = False, _band(y, low[1], height)
+        for entry in range(begins[band], begins[band + 1]):
+            side = pieces[entry]
+            ax, ay, bx, by = corners[side, 0], corners[side, 1], before[side, 0], before[side, 1]
             # A ray to the right crosses this side.
             if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
                 inside = not inside
-            before = corner
         found[i] = inside
 
 
@@ -111,9 +150,13 @@ def _in_polygon(
 def _near_path(
     places: np.ndarray,
     counts: np.ndarray,
-    path: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
+    height: np.float32,
+    begins: np.ndarray,
+    pieces: np.ndarray,
     square: np.float32,
     found: np.ndarray,
 ) -> None:
@@ -121,10 +164,11 @@ def _near_path(
         x, y = places[i, 0], places[i, 1]
         if not counts[i] or x < low[0] or x > high[0] or y < low[1] or y > high[1]:
             continue
-        for piece in range(max(len(path) - 1, 1)):
-            end = min(piece + 1, len(path) - 1)
-            along_x, along_y = path[end, 0] - path[piece, 0], path[end, 1] - path[piece, 1]
-            from_x, from_y = x - path[piece, 0], y - path[piece, 1]
+        band = _band(y, low[1], height)
+        for entry in range(begins[band], begins[band + 1]):
+            piece = pieces[entry]
+            along_x, along_y = ends[piece, 0] - starts[piece, 0], ends[piece, 1] - starts[piece, 1]
+            from_x, from_y = x - starts[piece, 0], y - starts[piece, 1]
             length = along_x * along_x + along_y * along_y
             share = 0.0
             if length > 0:

@@ -59,6 +59,26 @@ def test_what_is_seen_within_an_outline_is_found_and_nothing_behind_the_camera(o
     assert found.tolist() == expected
 
 
+def test_a_wild_outline_and_a_long_stroke_find_what_their_definitions_say() -> None:
+    """Of hundreds of pieces, many of them level, and with places in the very rows of corners."""
+    random = np.random.default_rng(3)
+    line = random.uniform(0, 100, (300, 2)).round().astype(np.float32)
+    line[1::7, 1] = line[:-1:7, 1]
+    dots = np.concatenate([random.uniform(-5, 105, (300, 2)), line[:50] + np.float32([0.25, 0])]).astype(np.float32)
+    view = on_screen.Seen(dots, np.ones(len(dots), np.float32), np.ones(len(dots), bool))
+    crossings = [
+        sum((a[1] > y) != (b[1] > y) and x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0] for a, b in sides)
+        for sides in [list(zip(line.astype(float), np.roll(line, 1, axis=0).astype(float), strict=True))]
+        for x, y in dots.astype(float)
+    ]
+    assert on_screen.in_outline(view, line).tolist() == [crossed % 2 == 1 for crossed in crossings]
+    starts, along = line[:-1].astype(float), np.diff(line.astype(float), axis=0)
+    away = dots[:, None].astype(float) - starts
+    share = ((away * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-12)).clip(0, 1)
+    nearest = np.linalg.norm(away - share[..., None] * along, axis=-1).min(axis=1)
+    assert on_screen.under_brush(view, line, 1.5).tolist() == (nearest <= 1.5).tolist()
+
+
 def test_a_brush_finds_what_is_near_its_path() -> None:
     splats, seen_by = cloud(), camera()
     path = np.array([(20, 20), (60, 40), (60, 70)], np.float32)
