@@ -37,14 +37,12 @@ def shares_of_pictures(
             quats,
             scales,
             opacities,
-            None,
             tensor(camera.camera_from_world)[None],
             tensor(camera.intrinsics)[None],
-            camera.width,
-            camera.height,
+            torch.ones((1, camera.height, camera.width, 1), device=device),
             near_plane=near,
             rasterize_mode="antialiased" if antialiased else "classic",
         )
-        shares += weights.cpu().numpy() / (camera.width * camera.height)
+        shares += weights[:, 0].cpu().numpy() / (camera.width * camera.height)
         on_progress(number, len(looks))
     return shares

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -10,11 +11,9 @@ import numpy as np
 from backend.jobs.wire_cameras import camera_of, matrix_of_wire
 from backend.selection import by_value, neighbourhood, on_screen
 from backend.selection.flash_splat import belongs, confidences
-from backend.selection.in_picture import LEAST_SHOWN, Look, contributions
+from backend.selection.in_picture import LEAST_SHOWN, Look, contributions, drawn_depth
 from backend.splats.cloud import SplatCloud
 from backend.splats.enclosed import enclosed_by
-from backend.splats.rendering import SceneObject, draw_scene
-from backend.splats.representation import CloudRepresentation
 from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
 from backend.store.cards import VersionCard
@@ -170,21 +169,27 @@ def _on_screen(cloud: SplatCloud, by: InOutline | UnderBrush, hidden: np.ndarray
             found = on_screen.in_outline(view, by.points)
         case UnderBrush():
             found = on_screen.under_brush(view, by.path, by.radius_px)
-    if not by.surface_only:
-        return found
-    drawn = cloud if hidden is None or not hidden.any() else cloud.select(~hidden)
-    drawing = draw_scene(
-        [SceneObject(CloudRepresentation(drawn, device), world_from_object)],
-        camera,
-        device=device,
-        near=by.camera.near,
-        far=by.camera.far,
-        depth=True,
+    if by.surface_only and found.any():
+        look = Look(camera, world_from_object, by.camera.near, by.camera.far, hidden)
+        found[found] = _on_surface(cloud, look, found, view.of(found), device)
+    return found
+
+
+def _on_surface(cloud: SplatCloud, look: Look, among: np.ndarray, view: on_screen.Seen, device: str) -> np.ndarray:
+    """bool [M]: those of M splats that nothing hides; only the part of the picture where these are is drawn.
+
+    among: bool [N], which M of the cloud. view: of these alone.
+    """
+    camera, places = look.camera, view.places
+    last = camera.width - 1, camera.height - 1
+    (left, top), (right, bottom) = (
+        np.floor(ends).clip(0, last).astype(int).tolist() for ends in (places.min(0), places.max(0))
     )
-    assert drawing.depth is not None
-    stretch = np.linalg.norm(world_from_object[:3, :3], 2)  # of what is stretched most
-    sizes = stretch * np.exp(cloud.log_scales.max(axis=1))
-    return found & on_screen.on_surface(view, sizes, drawing.depth.cpu().numpy(), drawing.alpha.cpu().numpy())
+    part = replace(camera, cx=camera.cx - left, cy=camera.cy - top, width=right - left + 1, height=bottom - top + 1)
+    depth, alpha = drawn_depth(cloud, replace(look, camera=part), device)
+    of_part = replace(view, places=places - np.array((left, top), np.float32))
+    stretch = np.linalg.norm(look.world_from_object[:3, :3], 2)  # of what is stretched most
+    return on_screen.on_surface(of_part, stretch * np.exp(cloud.log_scales[among].max(axis=1)), depth, alpha)
 
 
 def _connected(cloud: SplatCloud, base: np.ndarray, by: Connected) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.moved import moved_cloud
-from backend.splats.raster.rasterization import rasterization
+from backend.splats.raster.rasterization import blending_weights, rasterization
 
 LEAST_SHOWN = 1e-6  # of blending weights: what adds less adds nothing
 _NEVER = -30.0  # the opacity logit of a splat that cannot be seen
@@ -36,42 +37,66 @@ def contributions(cloud: SplatCloud, look: Look, device: str) -> np.ndarray:
 def labelled_contributions(cloud: SplatCloud, look: Look, counts: torch.Tensor, device: str) -> np.ndarray:
     """[N, E] float32: the sum of each splat's blending weights, over the pixels that count for each of E labels.
 
-    counts: [E, H, W], how much each pixel counts for each label. What a picture is made of is linear in the splats'
-    colours, so the sums are the gradient of sum(counts * picture) by E colours of each splat: one drawing and one
-    step back, whatever draws.
+    counts: [E, H, W], how much each pixel counts for each label.
+    """
+    shares = counts.to(device).permute(1, 2, 0)[None].contiguous()
+    return blending_weights(*_splats(cloud, look, device), *_view(look, device), shares, **_options(look)).cpu().numpy()
+
+
+def drawn_depth(cloud: SplatCloud, look: Look, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Depth along the viewing axis, in world units, and alpha of what the splats show: each [H, W] float32."""
+    camera, nothing = look.camera, torch.zeros((len(cloud), 1), device=device)
+    with torch.no_grad():
+        depth, alpha, _ = rasterization(
+            *_splats(cloud, look, device),
+            nothing,
+            *_view(look, device),
+            camera.width,
+            camera.height,
+            render_mode="ED",
+            **_options(look),
+        )
+    return depth[0, ..., 0].cpu().numpy(), alpha[0, ..., 0].cpu().numpy()
+
+
+def _splats(
+    cloud: SplatCloud, look: Look, device: str
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Means, quaternions, scales and opacities in the world, from where the camera is.
+
+    float32 would lose the difference of large coordinates.
     """
     placed = moved_cloud(replace(cloud, sh=cloud.sh[:, :1]), look.world_from_object)
     logits = placed.opacity_logits
     if look.hidden is not None and look.hidden.any():
         logits = np.where(look.hidden, np.float32(_NEVER), logits)
+    means = placed.means.astype(np.float64) - look.camera.centre
+    return (
+        _tensor(means, device),
+        _tensor(placed.quats, device),
+        _tensor(placed.log_scales, device).exp(),
+        _tensor(logits, device).sigmoid(),
+    )
 
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(np.ascontiguousarray(array, np.float32), device=device)
 
-    # The camera's centre becomes the origin: float32 would lose the difference of large coordinates.
-    means = tensor(placed.means.astype(np.float64) - look.camera.centre)
+def _view(look: Look, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """[1, 4, 4] from where the camera is, and [1, 3, 3]."""
     turn = np.eye(4)
     turn[:3, :3] = look.camera.camera_from_world[:3, :3]
-    colors = torch.zeros((len(cloud), len(counts)), device=device, requires_grad=True)
-    with torch.enable_grad():
-        picture, _, _ = rasterization(
-            means,
-            tensor(placed.quats),
-            tensor(placed.log_scales).exp(),
-            tensor(logits).sigmoid(),
-            colors,
-            tensor(turn)[None],
-            tensor(look.camera.intrinsics)[None],
-            look.camera.width,
-            look.camera.height,
-            near_plane=look.near,
-            far_plane=look.far,
-            rasterize_mode="antialiased" if look.antialiased else "classic",
-            camera_model="ortho" if look.camera.orthographic else "pinhole",
-        )
-        picture.backward(counts.to(device).permute(1, 2, 0)[None].contiguous())
-    assert colors.grad is not None
-    return colors.grad.cpu().numpy()
+    return _tensor(turn, device)[None], _tensor(look.camera.intrinsics, device)[None]
+
+
+def _options(look: Look) -> dict[str, Any]:
+    return {
+        "near_plane": look.near,
+        "far_plane": look.far,
+        "rasterize_mode": "antialiased" if look.antialiased else "classic",
+        "camera_model": "ortho" if look.camera.orthographic else "pinhole",
+    }
+
+
+def _tensor(array: np.ndarray, device: str) -> torch.Tensor:
+    return torch.as_tensor(np.ascontiguousarray(array, np.float32), device=device)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ class Seen:
     depths: np.ndarray  # [N] float32 along the viewing axis, in world units
     in_front: np.ndarray  # bool [N]: between the near and the far plane
 
+    def of(self, some: np.ndarray) -> Seen:
+        """Of some of them alone: bool [N]."""
+        return Seen(self.places[some], self.depths[some], self.in_front[some])
+
 
 def seen(means: np.ndarray, camera: Camera, world_from_object: np.ndarray, *, near: float, far: float) -> Seen:
     """means: [N, 3] in the object's frame. world_from_object: [4, 4] affine."""

@@ -98,5 +98,7 @@ def test_blending_weights_agree() -> None:
     weights = {}
     for device in ("cpu", DEVICE):
         shape = [scene()[name].to(device) for name in ("means", "quats", "scales", "opacities")]
-        weights[device] = blending_weights(*shape, None, *cameras(device)).cpu()
+        viewmats, intrinsics, width, height = cameras(device)
+        counts = torch.rand((len(viewmats), height, width, 3), generator=torch.Generator().manual_seed(1)).to(device)
+        weights[device] = blending_weights(*shape, viewmats, intrinsics, counts).cpu()
     assert (weights["cpu"] - weights[DEVICE]).norm() <= 1e-3 * weights["cpu"].norm()

@@ -76,17 +76,41 @@ def rasterization(
     return implementation.rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, **options)
 
 
-def blending_weights(*arguments: Any, **options: Any) -> Tensor:
-    """Sum of each splat's blending weights (alpha times transmittance) over all pixels and cameras, [N].
+def blending_weights(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    counts: Tensor,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    rasterize_mode: RasterizeMode = "classic",
+    camera_model: CameraModel = "pinhole",
+) -> Tensor:
+    """Sums of each splat's blending weights (alpha times transmittance) over the pixels of all cameras, [N, E] float32.
 
-    Takes the arguments of `rasterization` up to `height`; colours do not matter. The gradient of a picture's sum by a
-    splat's one-channel colour is exactly this sum (EAGLES, Girish et al. 2024).
+    counts: [C, H, W, E], how much each pixel counts for each of E sums; the rest is as in `rasterization`.
+    On CUDA it is a gradient: pictures are linear in colours, and that of sum(counts * picture) by E colours of each
+    splat is exactly this (EAGLES, Girish et al. 2024).
     """
-    still: list[Any] = [a.detach() if isinstance(a, Tensor) else a for a in arguments]
-    means, quats, scales, opacities, _, *rest = still
-    ones = torch.ones((len(means), 1), device=means.device, requires_grad=True)
+    if not means.is_cuda:
+        from backend.splats.raster.cpu.weights import blending_weights as on_cpu
+
+        return on_cpu(
+            means, quats, scales, opacities, viewmats, Ks, counts,
+            near_plane=near_plane, far_plane=far_plane, rasterize_mode=rasterize_mode, camera_model=camera_model,
+        )  # fmt: skip
+    _, height, width, labels = counts.shape
+    still = means.detach(), quats.detach(), scales.detach(), opacities.detach()
+    colors = torch.zeros((len(means), labels), device=means.device, requires_grad=True)
     with torch.enable_grad():
-        picture, _, _ = rasterization(means, quats, scales, opacities, ones, *rest, **options)
-        picture.sum().backward()
-    assert ones.grad is not None
-    return ones.grad[:, 0]
+        picture, _, _ = rasterization(
+            *still, colors, viewmats, Ks, width, height,
+            near_plane=near_plane, far_plane=far_plane, rasterize_mode=rasterize_mode, camera_model=camera_model,
+        )  # fmt: skip
+        picture.backward(counts)
+    assert colors.grad is not None
+    return colors.grad

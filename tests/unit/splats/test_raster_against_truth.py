@@ -254,14 +254,21 @@ def test_absolute_gradients_are_sums_over_pixels() -> None:
     assert (info["means2d"].grad[0] - signed).norm() <= GRADIENT_ERROR * signed.norm()
 
 
-def test_blending_weights_are_sums_of_alpha_times_transmittance() -> None:
+@pytest.mark.parametrize("labels", [1, 3, 6])
+@pytest.mark.parametrize("opacity", [None, 0.99])
+def test_blending_weights_are_sums_of_alpha_times_transmittance(labels: int, opacity: float | None) -> None:
     scene = Scene(50, 30, 20, degree=None, channels=50, cameras=2, seed=14)
     tensors = scene.tensors()
     arguments = [tensors[k] for k in ("means", "quats", "scales", "opacities")]
-    # one channel a splat: the picture's channel sums are the truth
-    exact, _, _ = brute_force.rasterization(*arguments, torch.eye(50), *scene.views())
-    weights = blending_weights(*arguments, None, *scene.views())
-    assert (weights - exact.sum((0, 1, 2))).abs().max() <= 1e-4 * exact.sum((0, 1, 2)).max()
+    if opacity is not None:  # pixels are finished before their last splat
+        arguments[3] = torch.full_like(arguments[3], opacity)
+    viewmats, intrinsics, width, height = scene.views()
+    # one channel a splat: the picture's channels are its weights
+    exact, _, _ = brute_force.rasterization(*arguments, torch.eye(50), viewmats, intrinsics, width, height)
+    counts = torch.rand((2, height, width, labels), generator=torch.Generator().manual_seed(1))
+    sums = torch.einsum("chwn,chwe->ne", exact, counts.to(exact.dtype))
+    weights = blending_weights(*arguments, viewmats, intrinsics, counts)
+    assert (weights - sums).abs().max() <= 1e-4 * sums.max()
 
 
 def test_the_blend_stops_at_a_surface() -> None:
