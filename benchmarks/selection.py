@@ -104,8 +104,8 @@ def _simple(cloud: SplatCloud, look: Look) -> list[Tool]:
         (kind, "box", lambda: by_value.in_box(cloud.means, box)),
         (kind, "sphere", lambda: by_value.in_sphere(cloud.means, box)),
         (kind, "colour", lambda: by_value.of_color(cloud, (0.5, 0.5, 0.5), 0.3)),
-        (kind, "range of opacity", lambda: by_value.in_range(cloud, "opacity", 0.2, 0.6)),
-        (kind, "range of elongation", lambda: by_value.in_range(cloud, "elongation", 1, 2)),
+        (kind, "range of opacity", lambda: by_value.in_range(by_value.values_of(cloud, "opacity"), 0.2, 0.6)),
+        (kind, "range of elongation", lambda: by_value.in_range(by_value.values_of(cloud, "elongation"), 1, 2)),
         (kind, "histogram of size", lambda: np.histogram(by_value.values_of(cloud, "size"), bins=64)),
         (kind, "subtract", lambda: chosen & ~others),
     ]

@@ -27,7 +27,9 @@ from .things import (
 MOST_PLACES = 100_000  # of an outline or a path
 Mode = Literal["set", "add", "subtract", "intersect"]
 SetName = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
-Attribute = Literal["opacity", "size", "elongation", "distance", "sh_energy"]
+# confidence: of labels, once objects were told apart. visibility: once the version has been indexed; 1 = as much as the
+# mean splat shows.
+Attribute = Literal["opacity", "size", "elongation", "distance", "sh_energy", "confidence", "visibility"]
 
 # ---- by what
 
@@ -294,7 +296,10 @@ class Histogram(Message, frozen=True):
 
 
 class IndexVersion(Message, frozen=True):
-    """Finds each splat's neighbours in the background, as a job, so that `Grown` and the like need not wait for it."""
+    """Finds each splat's neighbours and how much is seen of it, in the background, as a job.
+
+    `Grown` and the like need not wait for neighbours then, and `InRange` knows "visibility".
+    """
 
     asset: Identifier
     version: Identifier = ""

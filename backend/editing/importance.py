@@ -46,3 +46,17 @@ def shares_of_pictures(
         shares += weights[:, 0].cpu().numpy() / (camera.width * camera.height)
         on_progress(number, len(looks))
     return shares
+
+
+def visibilities(
+    cloud: SplatCloud,
+    looks: Sequence[tuple[Camera, float]],
+    *,
+    device: str,
+    antialiased: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """As `shares_of_pictures`, in parts of what the mean splat adds; float32 [N], 0 = never seen."""
+    shares = shares_of_pictures(cloud, looks, device=device, antialiased=antialiased, on_progress=on_progress)
+    mean = shares.mean()
+    return (shares / mean if mean > 0 else shares).astype(np.float32)

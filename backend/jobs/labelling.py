@@ -1,4 +1,4 @@
-"""Neighbours and labels of a version's splats, found as jobs of the queue: nothing of the version changes."""
+"""Neighbours, visibility and labels of a version's splats, found as jobs: nothing of the version changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import numpy as np
 
 from backend.captures import MaskUse, load_capture, read_photos
 from backend.captures.capture import Capture, View
+from backend.editing.importance import visibilities
 from backend.jobs.device import DeviceKind
 from backend.jobs.measuring import Reference
+from backend.jobs.meshing_views import cameras_of_training
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.train_job import capture_folder
 from backend.jobs.wire_cameras import camera_of, matrix_of_wire
 from backend.jobs.work import Ending
+from backend.meshing.viewpoints import small_viewpoints
 from backend.selection.flash_splat import UNKNOWN, Masked, belongs, label_sums
 from backend.selection.in_picture import Look
 from backend.selection.neighbourhood import neighbours_of
@@ -80,7 +83,7 @@ class LabellingJobs:
         asset = self._assets.asset(wish.asset)
         version = self._assets.version(asset.id, wish.version)
         if isinstance(wish, IndexVersion):
-            return self._card(asset, "Find neighbours", new_id(), _Indexing(version=version.id))
+            return self._card(asset, "Prepare", new_id(), _Indexing(version=version.id))
         self._selections.read(version, wish.hidden)
         if not wish.views and wish.capture is None:
             raise UserError("bad_input", "There are no masks.", "Draw around the object in one view at least.")
@@ -104,6 +107,8 @@ class LabellingJobs:
         if isinstance(wish, _Indexing):
             job.stage("Finding each splat's neighbours")
             neighbours_of(cloud.means, on_progress=job.part_done)
+            job.stage("Looking at the splats")
+            self._names.keep_visibility(version, self._visibilities(version, cloud, job))
             return Ending(True, 1, 1, {"seconds": time.monotonic() - start})
         job.stage("Reading the masks")
         views = [*self._drawn_views(card, version, wish), *self._views_of_capture(version, wish.capture)]
@@ -113,6 +118,13 @@ class LabellingJobs:
         self._names.keep_label_sums(version, sums)
         figures = {"labels": float(sums.shape[1]), "splats": float(chosen), "seconds": time.monotonic() - start}
         return Ending(True, len(views), len(views), figures)
+
+    def _visibilities(self, version: VersionCard, cloud: SplatCloud, job: SteeredJob) -> np.ndarray:
+        cameras = cameras_of_training(self._workspace, version, job.note)
+        looks = [(look.camera, look.near) for look in small_viewpoints(cloud, cameras, _MOST_VIEWS)]
+        return visibilities(
+            cloud, looks, device=self._device, antialiased=version.antialiased, on_progress=job.part_done
+        )
 
     def show(self, card: JobCard, live: Representation) -> None:
         """Nothing is learned here."""

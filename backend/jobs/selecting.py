@@ -8,6 +8,7 @@ from typing import assert_never
 
 import numpy as np
 
+from backend.jobs.splat_values import label_sums_of, splat_values
 from backend.jobs.wire_cameras import camera_of, matrix_of_wire
 from backend.selection import by_value, neighbourhood, on_screen
 from backend.selection.flash_splat import belongs, confidences
@@ -48,6 +49,7 @@ from shared_protocol.things import Bounds, Matrix
 # What finds the same splats whatever is selected; selections by these alone begin anew.
 _BY_THEMSELVES = (InOutline, UnderBrush, InBox, InSphere, InMesh, OfColor, InRange, Everything, Floaters, Contributing)
 _IN_THEIR_VERSION = (Stored, Named, Labelled)  # what only the version that they belong to knows
+_MEASURED = ("confidence", "visibility")  # likewise
 _MOST_STEPS = 500  # that are remembered of how a selection came about
 
 
@@ -84,7 +86,7 @@ class Selecting:
     def _steps(self, card: VersionCard, wish: Select) -> tuple[SelectStep, ...]:
         """How the selection came about, for recipes; none where only its splats say it."""
         step = SelectStep(mode=wish.mode, by=wish.by)
-        if isinstance(wish.by, _IN_THEIR_VERSION) or wish.hidden:
+        if _is_of_its_version(wish.by) or wish.hidden:
             return ()
         if wish.mode == "set" and isinstance(wish.by, _BY_THEMSELVES):
             return (step,)
@@ -102,15 +104,19 @@ class Selecting:
                 return self._names.selected(card, by.name)
             case Labelled():
                 return self._labelled(card, by)
+            case InRange():
+                return by_value.in_range(splat_values(self._names, card, cloud, by.attribute), by.low, by.high)
             case _:
                 return find_splats(cloud, base, by, hidden, device=self._device)
 
     def _labelled(self, card: VersionCard, by: Labelled) -> np.ndarray:
-        sums = self._names.label_sums(card)
-        if sums is None:
-            raise UserError("not_found", "No masks were given for these splats.", "Draw around an object first.")
+        sums = label_sums_of(self._names, card)
         found = belongs(sums, by.label, by.bias)
         return found & (confidences(sums) >= by.confidence) if by.confidence else found
+
+
+def _is_of_its_version(by: Selector) -> bool:
+    return isinstance(by, _IN_THEIR_VERSION) or (isinstance(by, InRange) and by.attribute in _MEASURED)
 
 
 def find_splats(
@@ -138,7 +144,7 @@ def find_splats(
         case OfColor():
             return by_value.of_color(cloud, by.rgb, by.tolerance)
         case InRange():
-            return by_value.in_range(cloud, by.attribute, by.low, by.high)
+            return by_value.in_range(by_value.values_of(cloud, by.attribute), by.low, by.high)
         case Everything():
             return np.ones(len(cloud), bool)
         case Inverted():

@@ -8,8 +8,9 @@ from typing import assert_never
 import numpy as np
 
 from backend.jobs.labelling import LabellingJobs
+from backend.jobs.splat_values import splat_values
 from backend.jobs.wire_cameras import camera_of, matrix_of_wire
-from backend.selection.by_value import base_colors, values_of
+from backend.selection.by_value import base_colors
 from backend.selection.in_picture import Look, pointed_at
 from backend.splats.cloud import SplatCloud
 from backend.store.assets import AssetStore
@@ -106,7 +107,7 @@ class SelectionAnswers:
         )
 
     def _histogram(self, card: VersionCard, asked: FetchHistogram) -> Histogram:
-        values = values_of(self._cloud_of(card), asked.attribute)
+        values = splat_values(self._names, card, self._cloud_of(card), asked.attribute)
         if asked.selection:
             values = values[self._selections.read(card, asked.selection)]
         values = values[np.isfinite(values)]

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.splats.bounds import robust_bounds
 from backend.splats.cameras import Camera
+from backend.splats.cloud import SplatCloud
+from shared_protocol.errors import UserError
 
+SMALL = 400  # pixels along a side of pictures that need not be sharp, at most
 _HALF_ANGLE = math.radians(20)  # of the chosen cameras' view
 _ROOM = 1.05  # around what they look at
 _NEAR = 0.01  # of the distance of a photographed thing: nearer splats hang before the lens
@@ -63,6 +67,21 @@ def viewpoints_of(
         small = camera.resized(max(1, round(camera.width * scale)), max(1, round(camera.height * scale)))
         found.append(Viewpoint(small, _NEAR * distance, math.inf))
     return found
+
+
+def small_viewpoints(cloud: SplatCloud, cameras: Sequence[Camera], count: int) -> list[Viewpoint]:
+    """At most `count` small pictures that see the whole: the capture's, or from all around where it has no cameras.
+
+    Raises UserError for splats at one place.
+    """
+    bounds = robust_bounds(cloud)
+    if bounds is None or not (bounds[1] > bounds[0]).any():
+        raise UserError("bad_input", "The splats lie at one place, so there is nothing to look at.")
+    corners = np.asarray(bounds)
+    pixel = float(np.linalg.norm(corners[1] - corners[0])) / SMALL
+    if cameras:
+        return viewpoints_of(cameras, corners, count, pixel=pixel, largest=SMALL)
+    return viewpoints_around(corners, count, pixel=pixel, largest=SMALL)
 
 
 def evenly(count: int, total: int) -> list[int]:

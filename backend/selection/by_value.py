@@ -8,6 +8,7 @@ import numpy as np
 
 from backend.selection.on_screen import carried
 from backend.splats.cloud import SplatCloud
+from shared_protocol.errors import UserError
 
 _SH_OF_COLOR = 0.28209479177387814  # of the constant band: colour = 0.5 + this * coefficient
 
@@ -36,13 +37,17 @@ def of_color(cloud: SplatCloud, rgb: tuple[float, float, float], tolerance: floa
 
 
 def values_of(cloud: SplatCloud, attribute: str) -> np.ndarray:
-    """[N] float32: a number of each splat, by its name in `selecting.Attribute`."""
+    """[N] float32: a number of each splat, by its name in `selecting.Attribute`.
+
+    Raises UserError for what a cloud alone does not tell.
+    """
+    if attribute not in _VALUES:
+        raise UserError("unsupported", f"The {attribute} of splats is known in their own version only.")
     return _VALUES[attribute](cloud)
 
 
-def in_range(cloud: SplatCloud, attribute: str, low: float, high: float) -> np.ndarray:
+def in_range(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """bool [N], both ends included."""
-    values = values_of(cloud, attribute)
     return (values >= low) & (values <= high)
 
 

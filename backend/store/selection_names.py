@@ -1,4 +1,4 @@
-"""What else is known of a version's splats: the names that selections were given, and sums of what masks showed."""
+"""What else is known of a version's splats: names of selections, what masks showed, and how much is seen of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
 
 _MOST = 200  # names
-_NAMES, _SUMS = "names.json", "labels.safetensors"
+_NAMES, _SUMS, _SEEN = "names.json", "labels.safetensors", "visibility.safetensors"
 
 
 class SelectionNames:
@@ -83,6 +83,21 @@ class SelectionNames:
         path = self._folder(version) / _SUMS
         path.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(path, {"sums": np.ascontiguousarray(sums, np.float32)})
+
+    def visibility(self, version: VersionCard) -> np.ndarray | None:
+        """float32 [N], of `importance.visibilities`; None where it was not measured: what is edited is seen anew."""
+        path = self._folder(version) / _SEEN
+        if not path.is_file():
+            return None
+        seen = read_arrays(path).get("visibility")
+        if seen is None or seen.shape != (version.splats,) or seen.dtype != np.float32:
+            raise _damaged(path)
+        return seen
+
+    def keep_visibility(self, version: VersionCard, seen: np.ndarray) -> None:
+        path = self._folder(version) / _SEEN
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, {"visibility": np.ascontiguousarray(seen, np.float32)})
 
     def _write(self, version: VersionCard, names: dict[str, str]) -> None:
         path = self._folder(version) / _NAMES

@@ -13,10 +13,9 @@ import numpy as np
 from backend.captures.capture import Photo
 from backend.editing.importance import shares_of_pictures
 from backend.editing.inputs import EditingInputs, EditingResult
-from backend.meshing.viewpoints import Viewpoint, viewpoints_around, viewpoints_of
+from backend.meshing.viewpoints import SMALL, Viewpoint, small_viewpoints
 from backend.methods.job import Job
 from backend.methods.registry import method
-from backend.splats.bounds import robust_bounds
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.rendering import CloudRenderer
@@ -29,10 +28,8 @@ from backend.training.losses import photometric
 from backend.training.plan import DeviceKind, TrainingPlan
 from backend.training.recipe import Recipe
 from backend.training.settings import TrainingSettings
-from shared_protocol.errors import UserError
 from shared_protocol.schema import setting
 
-_SIDE = 400  # pixels of a picture, at most
 _FAINT = 1 / 64  # of a picture's alpha; what a refit shows there is nothing
 
 
@@ -111,15 +108,10 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
 def _viewpoints(inputs: EditingInputs, count: int) -> tuple[list[Viewpoint], list[Viewpoint]]:
     """Those that see the whole, and others that see it cut open in the middle: else all that is in a room, or in an
     object, would go. Raises UserError for splats at one place."""
-    bounds = robust_bounds(inputs.cloud)
-    if bounds is None or not (bounds[1] > bounds[0]).any():
-        raise UserError("bad_input", "The splats lie at one place, so there is nothing to look at.")
-    corners = np.asarray(bounds)
-    pixel = float(np.linalg.norm(corners[1] - corners[0])) / _SIDE
     cameras = inputs.cameras()
     if cameras:
-        return viewpoints_of(cameras, corners, count, pixel=pixel, largest=_SIDE), []
-    outside = viewpoints_around(corners, math.ceil(count / 2), pixel=pixel, largest=_SIDE)
+        return small_viewpoints(inputs.cloud, cameras, count), []
+    outside = small_viewpoints(inputs.cloud, (), math.ceil(count / 2))
     opened = [Viewpoint(look.camera, (look.near + look.far) / 2, look.far) for look in outside]
     return outside, opened
 
@@ -138,7 +130,7 @@ def _refitted(
     photos = [_photo(renderer, look.camera, near, number) for number, look in enumerate(looks)]
     device: DeviceKind = "cuda" if inputs.device == "cuda" else "cpu"
     plan = TrainingPlan(
-        device=device, quality="draft", max_pixels=_SIDE**2, steps=config.refit_steps, max_splats=len(result.cloud)
+        device=device, quality="draft", max_pixels=SMALL**2, steps=config.refit_steps, max_splats=len(result.cloud)
     )
     training = TrainingInputs(photos, (), None, plan, start=given)
     settings = TrainingSettings(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from backend.selection import in_picture
+from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.io import write_cloud
+from backend.splats.rendering import SceneObject, draw_scene
+from backend.splats.representation import CloudRepresentation
 from shared_protocol.errors import UserError
 from shared_protocol.messages import JobAccepted, Select, SelectionInfo
 from shared_protocol.selecting import (
@@ -145,8 +152,14 @@ def test_values_are_counted_and_the_front_splat_is_picked(room: Room, asset: Ass
 
 
 def test_neighbours_are_found_in_the_background_and_used(room: Room, asset: AssetInfo) -> None:
+    unknown = InRange(attribute="visibility", low=1.0, high=1e9)
+    with pytest.raises(UserError, match="has not been measured"):
+        select(room, asset, unknown)
     ended = finished(room, IndexVersion(asset=asset.asset))
     assert (ended.status, ended.category, ended.version) == ("finished", "selection", "")
+    spread = room.desk.about_selections(FetchHistogram(asset=asset.asset, attribute="visibility"))
+    assert isinstance(spread, Histogram) and spread.low >= 0 and sum(spread.counts) == 3000
+    assert 0 < select(room, asset, unknown).count < 3000, "1 is the mean"
     seed = select(room, asset, InOutline(
         camera=view_from(1), world_from_object=IDENTITY, points=np.array([(10, 28), (18, 28), (14, 36)], np.float32)
     )).selection  # fmt: skip
@@ -189,6 +202,8 @@ def test_a_ball_that_was_drawn_around_in_two_views_is_told_apart(room: Room, ass
     assert select(room, asset, Labelled(label=1, bias=0.99)).count <= object_.count
     sure = select(room, asset, Labelled(label=1, confidence=0.9))
     assert 0 < sure.count <= object_.count
+    in_range = select(room, asset, InRange(attribute="confidence", low=0.9, high=1.0))
+    assert mask(room, asset, in_range.selection)[mask(room, asset, sure.selection)].all()
     named = room.desk.about_selections(ListSelections(asset=asset.asset))
     assert isinstance(named, NamedSelections) and named.labels == 2
     cut = done(room, "delete", asset.asset, selection=sure.selection)
@@ -216,3 +231,56 @@ def test_masks_that_fit_nothing_say_so_and_change_nothing(room: Room, asset: Ass
     assert failed.failure is not None and "contradict" in failed.failure.message
     with pytest.raises(UserError, match="No masks were given"):
         select(room, asset, Labelled())
+
+
+def test_the_bias_moves_the_border_without_another_look(
+    room: Room, asset: AssetInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = np.zeros((64, 64), np.uint8)
+    low[:, :17] = 1  # half of the left ball
+    views = tuple(MaskedView(camera=view_from(side), world_from_object=IDENTITY, labels=low) for side in (1, -1))
+    finished(room, LabelSplats(asset=asset.asset, views=views))
+
+    def look_again(*_: object) -> None:
+        raise AssertionError("the sums are known")
+
+    monkeypatch.setattr(in_picture, "blending_weights", look_again)
+    counts = [select(room, asset, Labelled(label=1, bias=bias)).count for bias in (-0.99, -0.5, 0.0, 0.5, 0.99)]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1] > 0
+
+
+def test_masks_of_a_capture_tell_its_object_apart(room: Room, asset: AssetInfo, tmp_path: Path) -> None:
+    folder = capture_with_alpha(tmp_path / "photos", distance=8.0)
+    ended = finished(room, LabelSplats(asset=asset.asset, capture=FolderCapture(path=str(folder))))
+    assert ended.status == "finished" and ended.figures["labels"] == 2
+    found = mask(room, asset, select(room, asset, Labelled(label=1)).selection)
+    assert not found[~LEFT].any() and found[LEFT].mean() > 0.8
+
+
+def test_a_capture_whose_poses_do_not_fit_says_so(room: Room, asset: AssetInfo, tmp_path: Path) -> None:
+    folder = capture_with_alpha(tmp_path / "photos", distance=-8.0)  # all look away
+    failed = finished(room, LabelSplats(asset=asset.asset, capture=FolderCapture(path=str(folder))))
+    assert failed.failure is not None and "poses of another capture do not fit" in failed.failure.hint
+    with pytest.raises(UserError, match="No masks were given"):
+        select(room, asset, Labelled())
+
+
+def capture_with_alpha(folder: Path, *, distance: float) -> Path:
+    """Photos from before and behind, where no ball hides the other, opaque where the left one is; in NeRF's format."""
+    folder.mkdir()
+    left, frames = CloudRepresentation(sphere(1.0, 1500, centre=(-2, 0, 0)), "cpu"), []
+    for number, angle in enumerate([*np.linspace(-0.6, 0.6, 5), *(np.pi + np.linspace(-0.6, 0.6, 5))]):
+        pose = np.eye(4)  # camera from world
+        pose[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        pose[2, 3] = distance
+        alpha = draw_scene([SceneObject(left, np.eye(4))], Camera(pose, 60, 60, 32, 32, 64, 64), device="cpu").alpha
+        if distance < 0:  # what they would show from the other side
+            alpha = torch.ones_like(alpha)
+        pixels = np.full((64, 64, 4), 255, np.uint8)
+        pixels[..., 3] = 255 * (alpha.numpy() > 0.5)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        world_from_camera = np.linalg.inv(pose) @ np.diag([1.0, -1.0, -1.0, 1.0])  # OpenGL's axes
+        frames.append({"file_path": f"{number}.png", "transform_matrix": world_from_camera.tolist()})
+    about = {"fl_x": 60, "fl_y": 60, "cx": 32, "cy": 32, "w": 64, "h": 64, "frames": frames}
+    (folder / "transforms.json").write_text(json.dumps(about))
+    return folder

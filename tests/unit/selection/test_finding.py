@@ -10,6 +10,7 @@ import pytest
 from backend.selection import by_value, on_screen
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
+from shared_protocol.errors import UserError
 
 
 def cloud(count: int = 400, seed: int = 0) -> SplatCloud:
@@ -109,7 +110,7 @@ def test_colours_and_numbers_are_those_that_the_words_say() -> None:
     assert by_value.of_color(splats, (0.4, 0.6, 0.5), 0.3).tolist() == near.tolist()
     opacity = 1 / (1 + np.exp(-splats.opacity_logits.astype(float)))
     expected = (opacity >= 0.25) & (opacity <= 0.5)
-    assert by_value.in_range(splats, "opacity", 0.25, 0.5).tolist() == expected.tolist()
+    assert by_value.in_range(by_value.values_of(splats, "opacity"), 0.25, 0.5).tolist() == expected.tolist()
     sizes = np.sort(np.exp(splats.log_scales), axis=1)
     assert by_value.values_of(splats, "size") == pytest.approx(sizes[:, 2])
     assert by_value.values_of(splats, "elongation") == pytest.approx(sizes[:, 2] / sizes[:, 1], rel=1e-5)
@@ -120,3 +121,8 @@ def test_colours_and_numbers_are_those_that_the_words_say() -> None:
     assert by_value.values_of(splats, "distance") == pytest.approx(
         np.linalg.norm(splats.means - middle, axis=1), rel=1e-5
     )
+
+
+def test_what_a_cloud_alone_does_not_tell_is_said() -> None:
+    with pytest.raises(UserError, match="known in their own version only"):
+        by_value.values_of(cloud(), "visibility")
