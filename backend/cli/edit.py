@@ -17,12 +17,14 @@ from backend.cli.options import (
     settings_option,
 )
 from backend.cli.progress import display
+from backend.cli.select_words import steps_of_words
 from backend.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     import numpy as np
 
     from backend.jobs.device import DeviceChoice
+    from backend.store.select_steps import SelectStep
     from shared_protocol.things import Matrix
 
 EPILOG = """\b
@@ -30,6 +32,7 @@ Examples:
   splatwright edit crop scene.ply -o statue.ply --box "-1 -1 0  1 1 2"
   splatwright edit delete scene.ply -o rest.ply --box "-1 -1 0  1 1 2"
   splatwright edit color scene.ply -o warm.ply --set red=1.1 --set blue=0.9
+  splatwright edit delete scene.ply -o clean.ply --select "opacity 0 0.05" --select "floaters 20"
   splatwright edit set_scale scene.ply -o metres.ply --points "0 0 0  0 1.7 0" --set length=0.3
   splatwright edit join scene.ply -o both.ply --with tree.ply
   splatwright edit scene.ply clean.ply --recipe recipe.json
@@ -38,7 +41,11 @@ Examples:
 METHOD is any method of the kind "editing"; 'splatwright methods' lists them, 'splatwright methods crop'
 says what one can be told with --set. A box is six numbers, its lowest and its highest corner, or sixteen:
 the matrix, row after row, that carries the cube from -1 to 1 to where the box is. An edit with a box is
-about what is in it. A recipe is what was edited in Blender, written as JSON: it is done again to IN.
+about what is in it, and one with --select about the splats that are selected: by opacity, size, elongation,
+distance or sh_energy (LOW HIGH), color (R G B and a tolerance, 0 to 1), box, sphere (X Y Z RADIUS), inside or
+outside (a mesh file), floaters (of how many at most), all. Each --select adds to those before it, or does with
+them what its first word says: set, subtract, intersect; grow, shrink, connected and invert go on from them.
+A recipe is what was edited in Blender, written as JSON: it is done again to IN.
 """
 
 
@@ -53,6 +60,13 @@ about what is in it. A recipe is what was edited in Blender, written as JSON: it
 @click.option("--recipe", type=PATH, metavar="FILE", help="Do the edits of this recipe, one after another.")
 @click.option(
     "--box", callback=box_of_numbers, metavar="NUMBERS", help="Where the method works: six or sixteen numbers."
+)
+@click.option(
+    "--select",
+    callback=steps_of_words,
+    multiple=True,
+    metavar="WORDS",
+    help="Only the splats that are selected; may be repeated.",
 )
 @click.option(
     "--matrix", callback=matrix_of_numbers, metavar="NUMBERS", help="What transform does, instead of its settings: 4x4."
@@ -73,6 +87,7 @@ def edit(
     output: Path | None,
     recipe: Path | None,
     box: np.ndarray | None,
+    select: tuple[SelectStep, ...],
     matrix: np.ndarray | None,
     points: np.ndarray | None,
     mesh: Path | None,
@@ -88,7 +103,7 @@ def edit(
     from backend.jobs.recipes import EditStep, JoinedFile, mesh_from, read_recipe
     from backend.jobs.running import RunningJob
 
-    given = [box, matrix, points, mesh, *others, *settings]
+    given = [box, matrix, points, mesh, *select, *others, *settings]
     if recipe is not None:
         if output is not None or any(value is not None for value in given):
             raise click.UsageError("with --recipe, give only IN and OUT: the recipe says the rest.")
@@ -98,6 +113,7 @@ def edit(
             raise click.UsageError("say with -o where the result goes.")
         step = EditStep(
             method=first,
+            select=select,
             settings=settings,
             box=_matrix(box),
             matrix=_matrix(matrix),

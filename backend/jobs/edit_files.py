@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from backend.editing.inputs import EditingInputs, EditingResult, PlacedCloud
-from backend.jobs.device import DeviceChoice, choose_device
+from backend.jobs.device import DeviceChoice, DeviceKind, choose_device
 from backend.jobs.edit_jobs import box_of, matrix_of
 from backend.jobs.recipes import EditStep
 from backend.jobs.running import RunningJob
@@ -47,10 +47,11 @@ def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
         refuse_unwritable_name(path)
     content = read_and_warn(request.splats)
     count, part, selected = len(content), None, np.zeros(len(content), bool)
+    device = choose_device(request.device)
     for number, (step, (method, settings)) in enumerate(zip(request.steps, chosen, strict=True), 1):
         of = f" ({number} of {len(request.steps)})" if len(request.steps) > 1 else ""
         job.stage(method.label + of)
-        selected = _selected(step, content.cloud, selected)
+        selected = _selected(step, content.cloud, selected, device)
         is_part = bool(step.select) or step.mask is not None
         result: EditingResult = method.run(
             settings, _inputs(step, content, selected if is_part else None, request), job
@@ -75,7 +76,7 @@ def edit_file(request: EditRequest, job: RunningJob) -> EditReport:
     )
 
 
-def _selected(step: EditStep, cloud: SplatCloud, carried: np.ndarray) -> np.ndarray:
+def _selected(step: EditStep, cloud: SplatCloud, carried: np.ndarray, device: DeviceKind) -> np.ndarray:
     """bool [N]: what is selected when the step is done. carried: what was selected after the one before."""
     if step.mask is not None:
         return step.mask.selected(len(cloud))
@@ -84,7 +85,7 @@ def _selected(step: EditStep, cloud: SplatCloud, carried: np.ndarray) -> np.ndar
         if how.mode == "carried":
             selected = carried
         elif how.by is not None:
-            selected = combined(selected, find_splats(cloud, selected, how.by), how.mode)
+            selected = combined(selected, find_splats(cloud, selected, how.by, device=device), how.mode)
     return selected
 
 

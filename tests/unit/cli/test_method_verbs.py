@@ -15,6 +15,7 @@ from backend.captures.made_capture import make_capture
 from backend.cli.command import run
 from backend.methods import registry
 from backend.methods.registry import Method
+from backend.splats.enclosed import enclosed_by
 from backend.splats.io import read_cloud, write_cloud
 from backend.splats.io.mesh_files import read_mesh, write_mesh
 from backend.splats.triangle_mesh import TriangleMesh
@@ -45,6 +46,53 @@ def test_a_crop_by_corners_and_by_a_matrix_is_the_same(ball: Path, tmp_path: Pat
     assert run(["edit", "crop", str(ball), "-o", str(matrix), "--box", rows]) == 0
     assert corners.read_bytes() == matrix.read_bytes()
     assert np.array_equal(read_cloud(corners).means, CLOUD.means[CLOUD.means[:, 2] >= 0])
+
+
+def test_an_edit_is_about_what_words_select(ball: Path, shape: TriangleMesh, tmp_path: Path) -> None:
+    out, (x, y, z) = tmp_path / "out.ply", CLOUD.means.T
+    write_mesh(tmp_path / "half.obj", TriangleMesh(shape.vertices * np.float32(2) + np.float32([0, 0, 2]), shape.faces))
+    opacity, radius = 1 / (1 + np.exp(-CLOUD.opacity_logits)), np.hypot(np.hypot(x - 1, y), z)
+    middle = float(np.median(opacity))
+    for words, selected in (
+        (["box 0 -2 -2 2 2 2"], x >= 0),
+        (["box 0 -2 -2 2 2 2", "sphere 1 0 0 0.5", "invert"], (x < 0) & (radius > 0.5)),
+        (["box 0 -2 -2 2 2 2", "subtract sphere 1,0,0,0.5"], (x >= 0) & (radius > 0.5)),
+        ([f"opacity {middle} inf", "intersect box -2 0 -2 2 2 2"], (opacity >= middle) & (y >= 0)),
+        (
+            ["all", f"subtract outside {tmp_path / 'half.obj'}"],
+            enclosed_by(read_mesh(tmp_path / "half.obj"), CLOUD.means),
+        ),
+    ):
+        options = [part for word in words for part in ("--select", word)]
+        assert 0 < selected.sum() < len(CLOUD)
+        assert run(["edit", "delete", str(ball), "-o", str(out), *options, "--quiet"]) == 0
+        assert np.array_equal(read_cloud(out).means, CLOUD.means[~selected]), words
+    options = ["--select", "sphere 1 0 0 0.5", "--select", "grow 2", "--set", "what=others"]
+    assert run(["edit", "delete", str(ball), "-o", str(out), *options, "--quiet"]) == 0
+    assert len(read_cloud(out)) > (radius <= 0.5).sum()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("transparency 0 1", "'transparency' is none of opacity"),
+        ("opacity 0", "'opacity' takes 2 numbers, not 1"),
+        ("opacity low high", "not all numbers"),
+        ("color 1 1 1 5", "tolerance"),
+        ("floaters 1.5", "most"),
+        ("invert", "goes on from a --select before it"),
+        ("inside", "needs a mesh file"),
+        ("inside nothing.obj", "nothing.obj"),
+        ("sphere 9 9 9 0.1", "No splats are selected"),
+        ("sphere 0 0 0 0", "flat"),
+    ],
+)
+def test_words_that_select_nothing_are_refused(
+    words: str, said: str, ball: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.ply"
+    assert run(["edit", "delete", str(ball), "-o", str(out), "--select", words]) in (1, 2)
+    assert said in capsys.readouterr().err and not out.exists()
 
 
 def test_the_report_of_a_mesh_describes_the_file(
