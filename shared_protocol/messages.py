@@ -78,7 +78,7 @@ from .requests import (
     WantChunk,
     WatchJob,
 )
-from .selecting import Select, SelectedSplats, SelectionAnswer, SelectionInfo, SelectionQuestion
+from .selecting import Select, SelectedSplats, SelectionAnswer, SelectionInfo, SelectionQuestion, SplatValues
 from .things import Failed
 
 Request = (
@@ -124,7 +124,7 @@ Request = (
     | CloseDownload
 )
 Event = JobChanged | JobProgress | JobNote | AssetChanged | AssetRemoved
-Frame = Splats | Preview | Picture | PackedPicture | MeshData | PhotoData | SelectedSplats
+Frame = Splats | Preview | Picture | PackedPicture | MeshData | PhotoData | SelectedSplats | SplatValues
 Answer = (
     Failed
     | Done

@@ -27,9 +27,9 @@ from .things import (
 MOST_PLACES = 100_000  # of an outline or a path
 Mode = Literal["set", "add", "subtract", "intersect"]
 SetName = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
-# confidence: of labels, once objects were told apart. visibility: once the version has been indexed; 1 = as much as the
-# mean splat shows.
-Attribute = Literal["opacity", "size", "elongation", "distance", "sh_energy", "confidence", "visibility"]
+# label (-1 = none) and its confidence: once objects were told apart. visibility: once the version has been indexed;
+# 1 = as much as the mean splat shows.
+Attribute = Literal["opacity", "size", "elongation", "distance", "sh_energy", "label", "confidence", "visibility"]
 
 # ---- by what
 
@@ -279,6 +279,19 @@ class SelectedSplats(Message, frozen=True):
     selected: Array  # bool [N]
 
 
+class FetchValues(Message, frozen=True):
+    asset: Identifier
+    attribute: Attribute
+    version: Identifier = ""
+
+
+class SplatValues(Message, frozen=True):
+    asset: Identifier
+    version: Identifier
+    attribute: Attribute
+    values: Array  # [N] float32
+
+
 class FetchHistogram(Message, frozen=True):
     """How often values of something occur, for a range to be chosen by."""
 
@@ -337,7 +350,14 @@ class LabelSplats(Message, frozen=True):
 
 
 SelectionQuestion = (
-    PickSplat | NameSelection | ListSelections | FetchSelection | FetchHistogram | IndexVersion | LabelSplats
+    PickSplat
+    | NameSelection
+    | ListSelections
+    | FetchSelection
+    | FetchValues
+    | FetchHistogram
+    | IndexVersion
+    | LabelSplats
 )
 SelectionAnswer = PickedSplat | NamedSelections | Histogram
 

@@ -49,7 +49,7 @@ from shared_protocol.things import Bounds, Matrix
 # What finds the same splats whatever is selected; selections by these alone begin anew.
 _BY_THEMSELVES = (InOutline, UnderBrush, InBox, InSphere, InMesh, OfColor, InRange, Everything, Floaters, Contributing)
 _IN_THEIR_VERSION = (Stored, Named, Labelled)  # what only the version that they belong to knows
-_MEASURED = ("confidence", "visibility")  # likewise
+_MEASURED = ("label", "confidence", "visibility")  # likewise
 _MOST_STEPS = 500  # that are remembered of how a selection came about
 
 

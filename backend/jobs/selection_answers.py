@@ -21,6 +21,7 @@ from shared_protocol.messages import JobAccepted
 from shared_protocol.selecting import (
     FetchHistogram,
     FetchSelection,
+    FetchValues,
     Histogram,
     IndexVersion,
     LabelSplats,
@@ -32,6 +33,7 @@ from shared_protocol.selecting import (
     PickSplat,
     SelectedSplats,
     SelectionQuestion,
+    SplatValues,
 )
 from shared_protocol.things import JobState, Message
 
@@ -68,6 +70,14 @@ class SelectionAnswers:
                 selected = self._selections.read(card, asked.selection)
                 return SelectedSplats(
                     asset=card.asset, version=card.id, selection=asked.selection, selected=selected.copy()
+                )
+            case FetchValues():
+                values = splat_values(self._names, card, self._cloud_of(card), asked.attribute)
+                return SplatValues(
+                    asset=card.asset,
+                    version=card.id,
+                    attribute=asked.attribute,
+                    values=np.ascontiguousarray(values, np.float32),
                 )
             case FetchHistogram():
                 return self._histogram(card, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend.selection import by_value
-from backend.selection.flash_splat import confidences
+from backend.selection.flash_splat import UNKNOWN, best_labels, confidences
 from backend.splats.cloud import SplatCloud
 from backend.store.cards import VersionCard
 from backend.store.selection_names import SelectionNames
@@ -22,6 +22,9 @@ def label_sums_of(names: SelectionNames, card: VersionCard) -> np.ndarray:
 
 def splat_values(names: SelectionNames, card: VersionCard, cloud: SplatCloud, attribute: str) -> np.ndarray:
     """[N] float32, by a name in `selecting.Attribute`. Raises UserError for what has not been found out yet."""
+    if attribute == "label":
+        labels = best_labels(label_sums_of(names, card))
+        return np.where(labels == UNKNOWN, -1, labels).astype(np.float32)
     if attribute == "confidence":
         return confidences(label_sums_of(names, card))
     if attribute == "visibility":

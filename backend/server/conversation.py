@@ -69,12 +69,14 @@ from shared_protocol.messages import (
 from shared_protocol.selecting import (
     FetchHistogram,
     FetchSelection,
+    FetchValues,
     IndexVersion,
     LabelSplats,
     ListSelections,
     NameSelection,
     PickSplat,
     SelectedSplats,
+    SplatValues,
     SelectionQuestion,
     takes_long,
 )
@@ -287,6 +289,8 @@ class Conversation:
                 self._frames.put(session, f"photo {message.asset} {message.version} {message.view}", id, outcome)
             elif isinstance(outcome, SelectedSplats):
                 self._frames.put(session, f"selection {outcome.version} {outcome.selection}", id, outcome)
+            elif isinstance(outcome, SplatValues):
+                self._frames.put(session, f"values {outcome.version} {outcome.attribute}", id, outcome)
             else:
                 self._say(session, id, outcome)
 
@@ -310,6 +314,7 @@ class Conversation:
                 | NameSelection()
                 | ListSelections()
                 | FetchSelection()
+                | FetchValues()
                 | FetchHistogram()
                 | IndexVersion()
                 | LabelSplats()

@@ -7,6 +7,8 @@
 | `rotation` | quaternion w, x, y, z of length 1 |
 | `radiance:base` | the coefficients of the constant harmonic in red, green, blue; the opacity 0..1 |
 | `radiance:sh_0` .. | the further coefficients in red, green, blue, three a point and as in a 3DGS PLY |
+| `selection`, `set:NAME` | 1 where a splat is selected, or in the set of that name, else 0; only written |
+| `label`, `confidence` | the number of the object it was told apart as, -1 = none, and how sure that is; only written |
 
 A colour is 0.5 + 0.2821 times the constant coefficient, in sRGB. Source: Blender 5.3, `source/blender/io/gsplat`.
 """
@@ -20,6 +22,7 @@ import numpy as np
 from ..protocol import errors, messages
 
 POSITION, SCALE, ROTATION, BASE, HARMONIC = "position", "scale", "rotation", "radiance:base", "radiance:sh_"
+SELECTION, SET = "selection", "set:"
 WIDTHS = {POSITION: 3, SCALE: 3, ROTATION: 4, BASE: 4}  # numbers a point; harmonics have 3
 
 _COEFFICIENTS = (1, 4, 9, 16, 25)  # of harmonics of degree 0..4

@@ -18,6 +18,7 @@ NATIVE = "GAUSSIAN_SPLAT"  # what PointCloud.type is called where Blender draws 
 
 # Of attributes that hold as many numbers: what they are called in the API, by their type.
 _VALUES = {
+    "FLOAT": ("value", 1),
     "FLOAT_VECTOR": ("vector", 3),
     "FLOAT_COLOR": ("color", 4),
     "FLOAT4": ("vector", 4),
@@ -115,7 +116,7 @@ def _put(data: Any, name: str, column: np.ndarray) -> None:
 def _type_of(data: Any, name: str, width: int) -> str:
     if name == splat_attributes.ROTATION:
         return "QUATERNION"
-    if width == 3:
-        return "FLOAT_VECTOR"
+    if width in (1, 3):
+        return "FLOAT" if width == 1 else "FLOAT_VECTOR"
     known = data.attributes.bl_rna.functions["new"].parameters["type"].enum_items
     return "FLOAT4" if "FLOAT4" in known else "FLOAT_COLOR"  # the numbers are the same

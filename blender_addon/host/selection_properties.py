@@ -15,6 +15,9 @@ ATTRIBUTES = (
     ("elongation", "Elongation", "The longest radius in shortest ones: 1 is a ball, a needle has a high one"),
     ("distance", "Distance", "From the middle of all splats, in units of the splats' own frame"),
     ("sh_energy", "View Dependence", "How much a splat's color changes with the direction it is seen from"),
+    ("visibility", "Visibility", "How much is seen of a splat: 1 is as much as of the mean one. Press Prepare first"),
+    ("confidence", "Confidence", "How sure it is to which object a splat belongs, 0 to 1. Press Tell Apart first"),
+    ("label", "Object", "The number of the object that a splat belongs to; 0 is none. Press Tell Apart first"),
 )
 
 # Blender 4.5 does not see names of this module in a loop within an annotation.
@@ -29,6 +32,23 @@ def _bias_chosen(self: Any, context: Any) -> None:
     if splats is None or not objects.is_splats(splats) or not selections.knows_labels(splats):
         return
     selections.change_soon(splats, selecting.Labelled(label=1, bias=self.bias))
+
+
+def _range_chosen(self: Any, context: Any) -> None:
+    """What lies between the two values is selected again, as the sliders go."""
+    from . import current, histograms, objects, selections
+
+    splats = context.view_layer.objects.active if current.is_interactive() else None
+    if splats is None or not objects.is_splats(splats) or histograms.is_fitting:
+        return
+    by = selecting.InRange(attribute=self.attribute, low=self.low, high=self.high)
+    selections.change_soon(splats, by, "Select by Range")
+
+
+def _attribute_chosen(self: Any, context: Any) -> None:
+    from . import histograms
+
+    histograms.fit_soon()
 
 
 class SelectionProperties(bpy.types.PropertyGroup):
@@ -72,6 +92,7 @@ class SelectionProperties(bpy.types.PropertyGroup):
         items=_ATTRIBUTE_ITEMS,
         default="opacity",
         options=set(),
+        update=_attribute_chosen,
     )
     bias: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Background Bias",
@@ -87,10 +108,20 @@ class SelectionProperties(bpy.types.PropertyGroup):
         name="Name", description="Under which a selection is kept", default="Set", maxlen=60
     )
     low: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="From", description="The lowest value that is selected", default=0, options=set()
+        name="From",
+        description="The lowest value that is selected; what is in the range is selected while you drag",
+        default=0,
+        precision=3,
+        options=set(),
+        update=_range_chosen,
     )
     high: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="To", description="The highest value that is selected", default=0.1, options=set()
+        name="To",
+        description="The highest value that is selected; what is in the range is selected while you drag",
+        default=0.1,
+        precision=3,
+        options=set(),
+        update=_range_chosen,
     )
 
 

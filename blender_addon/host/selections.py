@@ -88,15 +88,26 @@ def change(wanted: Change) -> messages.SelectionInfo | None:
     return None
 
 
-def change_soon(splats: Any, by: selecting.Selector) -> None:
+def change_soon(splats: Any, by: selecting.Selector, undo: str = SLIDER_LABEL) -> None:
     """In a window, for a slider: the newest of its wishes is what is carried out next."""
-    wanted = Change(splats.name, lambda now: now.select(by), Shown.with_selected, SLIDER_LABEL)
+    wanted = Change(splats.name, lambda now: now.select(by), Shown.with_selected, undo)
     for old in [old for old in _waiting if (old.object, old.undo) == (wanted.object, wanted.undo)]:
         _waiting.remove(old)
     try:
         change(wanted)
     except errors.UserError as error:
         current.tell(error)
+
+
+def take_back(splats: Any, before: Shown) -> None:
+    """In a window, without a step of undo: what is shown, and what is still on its way, gives place to what was."""
+    for old in [old for old in _waiting if old.object == splats.name]:
+        _waiting.remove(old)
+    if _is_asking:
+        by = selecting.Stored(selection=before.selection)
+        _waiting.append(Change(splats.name, lambda now: before.select(by), lambda now, info: before, ""))
+    else:
+        show(splats, before, "")
 
 
 def knows_labels(splats: Any) -> bool:

@@ -12,9 +12,13 @@ from ..protocol import errors
 
 
 def active_splats(context: Any) -> bpy.types.Object | None:
-    """The active object when it is a splat object, else the only selected one."""
-    if context.active_object is not None and objects.is_splats(context.active_object):
-        return context.active_object
+    """The active object when it is a splat object, or the scene's box around splats on which it hangs; else the only
+    selected one."""
+    active = context.active_object
+    if active is not None and active == context.scene.splatwright.box and active.parent is not None:
+        active = active.parent
+    if active is not None and objects.is_splats(active):
+        return active
     selected = [object for object in context.selected_objects if objects.is_splats(object)]
     return selected[0] if len(selected) == 1 else None
 

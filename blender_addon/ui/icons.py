@@ -1,4 +1,4 @@
-"""Pictures that panels show: the curve of a job, as tiles that lie side by side, because an icon is always a square."""
+"""Pictures that panels show: curves and histograms, as tiles that lie side by side, as an icon is always a square."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import bpy
 import bpy.utils.previews
 import numpy as np
 
-from ..core import curve_picture
+from ..core import curve_picture, histogram_picture
 from ..core.session import JobView
+from ..protocol import selecting
 
 TILE = 64  # pixels along a side
 _RIM = 10  # pixels of the curve that lie behind the rims of two tiles, which Blender leaves empty
 _MOST_JOBS = 8
+_HISTOGRAM = "histogram"  # no job has that name
 
 _previews: Any = None
 _drawn: dict[str, tuple[object, int]] = {}  # job -> what its tiles show, how many
@@ -31,10 +33,27 @@ def curve_tiles(job: JobView, count: int) -> list[int]:
         _drawn[job.state.job] = (shows, count)
         steps = job.state.steps if not job.is_over else 0
         picture = curve_picture.draw(points, steps, (TILE + _RIM) * count - _RIM, TILE)
-        for i in range(count):
-            left = i * (TILE + _RIM)
-            _fill(f"{job.state.job} {i}", picture[:, left : left + TILE])
+        _fill_all(job.state.job, picture, count)
     return [_previews[f"{job.state.job} {i}"].icon_id for i in range(count)]
+
+
+def histogram_tiles(histogram: selecting.Histogram, chosen: tuple[float, float], count: int) -> list[int]:
+    """Icon ids from left to right, of the one histogram that is seen."""
+    if _previews is None:
+        return []
+    span = histogram.low, histogram.high
+    shows = (histogram.counts, span, chosen)
+    if _drawn.get(_HISTOGRAM) != (shows, count):
+        _drawn[_HISTOGRAM] = (shows, count)
+        picture = histogram_picture.draw(histogram.counts, span, chosen, (TILE + _RIM) * count - _RIM, TILE)
+        _fill_all(_HISTOGRAM, picture, count)
+    return [_previews[f"{_HISTOGRAM} {i}"].icon_id for i in range(count)]
+
+
+def _fill_all(name: str, picture: np.ndarray, count: int) -> None:
+    for i in range(count):
+        left = i * (TILE + _RIM)
+        _fill(f"{name} {i}", picture[:, left : left + TILE])
 
 
 def _fill(name: str, tile: curve_picture.Picture) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
+import numpy as np
 
 from ..core import splat_arrays, splat_attributes, wording
 from ..host import current, objects, point_attributes
-from ..protocol import errors, things
+from ..protocol import errors, selecting, things
 from . import asking, uploads
 from .chosen_splats import can_choose, chosen_splats
 
@@ -39,6 +40,7 @@ class SPLATWRIGHT_OT_write_attributes(bpy.types.Operator):
     def _write(self, context: Any) -> None:
         splats = chosen_splats(self.object, context)
         name, asset, version = splats.name, splats.splatwright.asset, splats.splatwright.version
+        selection = splats.splatwright.selection
         if not version:
             raise errors.UserError("refused", f"'{name}' is still being worked on.", "Wait until that is done.")
 
@@ -46,7 +48,8 @@ class SPLATWRIGHT_OT_write_attributes(bpy.types.Operator):
             with tempfile.TemporaryDirectory(prefix="splatwright-") as folder:
                 path = Path(folder, "splats.safetensors")
                 backend.fetch_file(asset, version, path, "safetensors")
-                return splat_attributes.to_columns(splat_arrays.read(path))
+                columns = splat_attributes.to_columns(splat_arrays.read(path))
+            return columns | _of_selections(backend, asset, version, selection)
 
         def fetched(columns: splat_attributes.Columns) -> None:
             beside = bpy.data.objects.get(name)
@@ -118,6 +121,21 @@ def _came_back(info: things.AssetInfo, count: int, points: str, *, is_new: bool)
         objects.show_version(info.asset, info.head, "Read Attributes")
     current.say(f"Read {wording.splats(count)} of '{points}'")
     current.redraw()
+
+
+def _of_selections(backend: remote.Backend, asset: str, version: str, selection: str) -> splat_attributes.Columns:
+    """What is selected, the named sets, and to which object each splat belongs, each [N, 1]; what there is of them."""
+    named = backend.request(selecting.ListSelections(asset=asset, version=version), selecting.NamedSelections)
+    wanted = {splat_attributes.SELECTION: selection} if selection else {}
+    wanted |= {f"{splat_attributes.SET}{item.name}": item.selection for item in named.selections}
+    columns: splat_attributes.Columns = {}
+    for name, of in wanted.items():
+        wish = selecting.FetchSelection(asset=asset, version=version, selection=of)
+        columns[name] = backend.request(wish, selecting.SelectedSplats).selected[:, None].astype(np.float32)
+    for attribute in ("label", "confidence") if named.labels else ():
+        values = selecting.FetchValues(asset=asset, version=version, attribute=attribute)
+        columns[attribute] = backend.request(values, selecting.SplatValues).values[:, None]
+    return columns
 
 
 def _known(points: Any) -> str:

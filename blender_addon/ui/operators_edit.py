@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import bpy
 import numpy as np
+from bpy_extras.io_utils import ExportHelper
 
 from ..core import wording
 from ..core.camera import as_matrix
 from ..host import current, objects, properties, regions
 from ..protocol import errors, things
-from . import operators_methods
-from .chosen_splats import object_called
+from . import asking, operators_methods
+from .chosen_splats import active_splats, can_choose, chosen_splats, object_called
 from .operators_select import SplatsOperator, can_change, refuse_none_selected
+from .outgoing import outgoing
 
 
 class SPLATWRIGHT_OT_edit_selected(SplatsOperator, bpy.types.Operator):
@@ -99,7 +102,42 @@ def _remove(names: list[str]) -> None:
             bpy.data.objects.remove(item)
 
 
-CLASSES = (SPLATWRIGHT_OT_edit_selected, SPLATWRIGHT_OT_join)
+class SPLATWRIGHT_OT_save_recipe(bpy.types.Operator, ExportHelper):
+    bl_idname = "splatwright.save_recipe"
+    bl_label = "Save Recipe"
+    bl_description = (
+        "Write the edits that made these splats, with what was selected, to a file; splatwright edit --recipe "
+        "does them again to other splats"
+    )
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".json"
+    filepath: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="File Path", description="The file that is written", maxlen=1024, subtype="FILE_PATH"
+    )
+    filter_glob: bpy.props.StringProperty(default="*.json", options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    object: bpy.props.StringProperty(name="Splats", description="The splat object; empty: the active one")  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return asking.can_ask(cls) and can_choose(cls, context)
+
+    def invoke(self, context: Any, event: Any) -> set[Any]:
+        splats = active_splats(context)
+        if splats is not None and not self.filepath:
+            self.filepath = bpy.path.clean_name(splats.name) + ".recipe.json"
+        return super().invoke(context, event)
+
+    def execute(self, context: Any) -> set[Any]:
+        return asking.attempt(self, lambda: self._save(context))
+
+    def _save(self, context: Any) -> None:
+        splats, path = chosen_splats(self.object, context), Path(bpy.path.abspath(self.filepath))
+        leaving = outgoing(splats, path, context.evaluated_depsgraph_get(), as_placed=False)
+        asking.ask(leaving.write, lambda _: current.say(f"Wrote '{path}'"))
+
+
+CLASSES = (SPLATWRIGHT_OT_edit_selected, SPLATWRIGHT_OT_join, SPLATWRIGHT_OT_save_recipe)
 
 
 def register() -> None:

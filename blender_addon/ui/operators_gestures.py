@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -13,11 +14,11 @@ import numpy as np
 from ..core import gestures
 from ..core.camera import as_matrix
 from ..core.gestures import Gesture, Shape
-from ..core.selecting import selected_of
+from ..core.selecting import Shown, selected_of
 from ..host import cameras, gesture_drawing, selections
 from ..protocol import errors, selecting, things
 from .chosen_splats import object_called
-from .operators_select import SelectOperator
+from .operators_select import UNDO_LABEL, SelectOperator, mode_called
 
 _NAVIGATION = frozenset(
     {
@@ -106,6 +107,7 @@ class DrawnOperator(SeenFrom, SelectOperator):
             if event.value == "CLICK_DRAG":
                 start = event.mouse_prev_press_x - self._region.x, event.mouse_prev_press_y - self._region.y
             self._gesture = self._gesture.pressed(start).moved(place)
+        self._stroke = None
         context.window_manager.modal_handler_add(self)
         context.window.cursor_modal_set("CROSSHAIR")
         context.workspace.status_text_set(_HELP[shape])
@@ -126,9 +128,13 @@ class DrawnOperator(SeenFrom, SelectOperator):
                 return self._end(context, finished)
             # A brush that was taken up by a key stays in the hand.
             self._gesture = Gesture("brush", cursor=self._gesture.cursor, radius=self._gesture.radius)
+        self.preview(context, self._gesture)
         self._tell_count(context)
         gesture_drawing.show(self._region, self._gesture)
         return {"RUNNING_MODAL"}
+
+    def preview(self, context: Any, gesture: Gesture) -> None:
+        """Shows what would be selected, while it is being drawn."""
 
     def cancel(self, context: Any) -> None:
         """Blender ends it, as when a file is opened."""
@@ -181,7 +187,11 @@ class DrawnOperator(SeenFrom, SelectOperator):
     def take_over(self, gesture: Gesture) -> None:
         """What the shape has besides its path."""
 
+    def take_back(self, context: Any) -> None:
+        """What was shown meanwhile, and not finished."""
+
     def _end(self, context: Any, result: set[Any]) -> set[Any]:
+        self.take_back(context)
         gesture_drawing.hide()
         context.window.cursor_modal_restore()
         context.workspace.status_text_set(None)
@@ -222,6 +232,15 @@ class SPLATWRIGHT_OT_select_outline(DrawnOperator, bpy.types.Operator):
         )
 
 
+@dataclass
+class _Stroke:
+    """What a stroke of the brush has shown so far."""
+
+    object: str
+    before: Shown
+    shown: int = 0  # of the stroke's places
+
+
 class SPLATWRIGHT_OT_select_brush(DrawnOperator, bpy.types.Operator):
     bl_idname = "splatwright.select_brush"
     bl_label = "Select with Brush"
@@ -235,15 +254,50 @@ class SPLATWRIGHT_OT_select_brush(DrawnOperator, bpy.types.Operator):
     def take_over(self, gesture: Gesture) -> None:
         self.radius = gesture.radius
 
+    def preview(self, context: Any, gesture: Gesture) -> None:
+        """What lies under the stroke so far is tinted, piece by piece, as fast as the backend answers."""
+        if not gesture.is_down or self.mode == "INTERSECT" or selections.is_busy() or not self.poll(context):
+            return
+        splats = self.splats(context)
+        if self._stroke is None:
+            self._stroke = _Stroke(splats.name, selections.shown(splats))
+        fresh = gesture.points[max(self._stroke.shown - 1, 0) :]
+        if len(gesture.points) <= self._stroke.shown:
+            return
+        is_first, self._stroke.shown = self._stroke.shown == 0, len(gesture.points)
+        mode = mode_called(self.mode) if is_first or self.mode != "SET" else "add"
+        by = self._under(context, splats, fresh, gesture.radius)
+        selections.change(selections.Change(splats.name, lambda now: now.select(by, mode), Shown.with_selected, ""))
+
+    def take_back(self, context: Any) -> None:
+        stroke, self._stroke = self._stroke, None
+        splats = bpy.data.objects.get(stroke.object) if stroke is not None else None
+        if stroke is not None and splats is not None:
+            selections.take_back(splats, stroke.before)
+
+    def act(self, context: Any, splats: Any) -> None:
+        """The whole stroke is one change of what was selected before it."""
+        stroke, self._stroke = getattr(self, "_stroke", None), None
+        if stroke is None:
+            super().act(context, splats)
+            return
+        by, mode, before = self.selector(context, splats), mode_called(self.mode), stroke.before
+        self.change(
+            selections.Change(splats.name, lambda now: before.select(by, mode), Shown.with_selected, UNDO_LABEL)
+        )
+
     def selector(self, context: Any, splats: Any) -> selecting.Selector:
         if not self.path:
             raise errors.UserError("bad_input", "The brush has been nowhere.", "Give places of its path.")
+        return self._under(context, splats, [tuple(place.loc) for place in self.path], self.radius)
+
+    def _under(self, context: Any, splats: Any, places: Iterable[Any], radius: float) -> selecting.UnderBrush:
         camera, world = self.view(context, splats)
         return selecting.UnderBrush(
             camera=camera,
             world_from_object=world,
-            path=self.in_picture((place.loc for place in self.path), camera.height),
-            radius_px=self.radius,
+            path=self.in_picture(places, camera.height),
+            radius_px=radius,
             surface_only=self.surface_only,
         )
 

@@ -11,7 +11,8 @@ from ..core.selecting import Shown
 from ..host import selections
 from ..protocol import selecting
 from .operators_gestures import SeenFrom, place_in, view_of
-from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator, refuse_none_selected
+from .operators_prepare import change_by_neighbours
+from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator, mode_called, refuse_none_selected
 
 _USUAL = "units of the splats' own frame; 0: a few times the usual distance"
 
@@ -28,7 +29,8 @@ class SPLATWRIGHT_OT_select_grow(SplatsOperator, bpy.types.Operator):
     def act(self, context: Any, splats: Any) -> None:
         refuse_none_selected(splats)
         by = selecting.Grown(steps=self.steps)
-        self.change(selections.Change(splats.name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL))
+        wanted = selections.Change(splats.name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL)
+        change_by_neighbours(self, splats, wanted)
 
 
 class SPLATWRIGHT_OT_select_linked(SplatsOperator, bpy.types.Operator):
@@ -49,7 +51,8 @@ class SPLATWRIGHT_OT_select_linked(SplatsOperator, bpy.types.Operator):
     def act(self, context: Any, splats: Any) -> None:
         refuse_none_selected(splats)
         by = self.selector()
-        self.change(selections.Change(splats.name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL))
+        wanted = selections.Change(splats.name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL)
+        change_by_neighbours(self, splats, wanted)
 
     def selector(self) -> selecting.Connected:
         tolerance = self.tolerance if self.by_color else None
@@ -93,22 +96,17 @@ class SPLATWRIGHT_OT_select_flood(SeenFrom, SplatsOperator, bpy.types.Operator):
             surface_only=True,
         )
         all_linked = selecting.Connected(color_tolerance=self.tolerance)
-        before = selections.shown(splats)
+        name, before = splats.name, selections.shown(splats)
         # First the splats at the place, then what hangs together with them; only the whole of it is a step of undo.
-        self.change(selections.Change(splats.name, lambda now: now.select(begin), Shown.with_selected, ""))
-        self.change(
-            selections.Change(
-                splats.name,
-                lambda now: now.select(all_linked),
-                Shown.with_selected,
-                "" if self.add and before.selection else UNDO_LABEL,
-            )
-        )
-        if self.add and before.selection:
-            both = selecting.Stored(selection=before.selection)
-            self.change(
-                selections.Change(splats.name, lambda now: now.select(both, "add"), Shown.with_selected, UNDO_LABEL)
-            )
+        adds = self.add and before.selection
+
+        def changed(by: selecting.Selector, mode: selecting.Mode, undo: str) -> selections.Change:
+            return selections.Change(name, lambda now: now.select(by, mode), Shown.with_selected, undo)
+
+        changes = [changed(begin, "set", ""), changed(all_linked, "set", "" if adds else UNDO_LABEL)]
+        if adds:
+            changes.append(changed(selecting.Stored(selection=before.selection), "add", UNDO_LABEL))
+        change_by_neighbours(self, splats, *changes)
 
 
 class SPLATWRIGHT_OT_select_floaters(SelectOperator, bpy.types.Operator):
@@ -125,6 +123,11 @@ class SPLATWRIGHT_OT_select_floaters(SelectOperator, bpy.types.Operator):
 
     def selector(self, context: Any, splats: Any) -> selecting.Selector:
         return selecting.Floaters(most=self.most, distance=self.distance)
+
+    def act(self, context: Any, splats: Any) -> None:
+        by, mode = self.selector(context, splats), mode_called(self.mode)
+        wanted = selections.Change(splats.name, lambda now: now.select(by, mode), Shown.with_selected, UNDO_LABEL)
+        change_by_neighbours(self, splats, wanted)
 
 
 class SPLATWRIGHT_OT_select_contributing(SeenFrom, SelectOperator, bpy.types.Operator):

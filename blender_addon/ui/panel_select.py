@@ -8,11 +8,14 @@ from typing import Any
 import bpy
 
 from ..core import selecting, wording
-from ..host import named_selections, selections, view_masks
+from ..host import histograms, named_selections, selections, view_masks
+from . import icons
 from .chosen_splats import active_splats
 from .method_panels import draw_choices
-from .paragraphs import paragraph
+from .paragraphs import figures, paragraph
 from .sidebar import SidebarPanel
+
+_TILES, _TILE_SCALE = 4, 2.7  # of a histogram
 
 
 class SPLATWRIGHT_PT_select(SidebarPanel, bpy.types.Panel):
@@ -28,7 +31,7 @@ class SPLATWRIGHT_PT_select(SidebarPanel, bpy.types.Panel):
         _draw_counts(layout, splats)
         _draw_all(layout)
         _draw_by_color(layout, context)
-        _draw_by_range(layout, context)
+        _draw_by_range(layout, context, splats)
         _draw_by_volume(layout, context)
         _draw_named(layout, context, splats)
         _draw_objects(layout, context, splats)
@@ -71,14 +74,34 @@ def _draw_by_color(layout: Any, context: Any) -> None:
     _draw_modes(body, "splatwright.select_color", color=chosen.color, tolerance=chosen.tolerance)
 
 
-def _draw_by_range(layout: Any, context: Any) -> None:
+def _draw_by_range(layout: Any, context: Any, splats: Any) -> None:
     chosen = context.scene.splatwright.select
     header, body = layout.panel("SPLATWRIGHT_select_range", default_closed=True)
     header.label(text="By Range")
     if body is None:
         return
-    draw_choices(body, chosen, "attribute", "low", "high")
+    draw_choices(body, chosen, "attribute")
+    _draw_histogram(body, context, splats)
+    draw_choices(body, chosen, "low", "high")
     _draw_modes(body, "splatwright.select_range", attribute=chosen.attribute, low=chosen.low, high=chosen.high)
+
+
+def _draw_histogram(layout: Any, context: Any, splats: Any) -> None:
+    chosen, own = context.scene.splatwright.select, splats.splatwright
+    histogram = histograms.of(own.asset, own.version, chosen.attribute)
+    if histogram is not None and histogram.counts:
+        row = layout.row(align=True)
+        row.alignment = "CENTER"
+        for tile in icons.histogram_tiles(histogram, (chosen.low, chosen.high), _TILES):
+            row.template_icon(icon_value=tile, scale=_TILE_SCALE)
+        column = layout.column(align=True)
+        figures(column, ("Lowest", f"{histogram.low:.4g}"), ("Highest", f"{histogram.high:.4g}"))
+    elif histograms.is_refused(own.asset, own.version, chosen.attribute):
+        is_seen = chosen.attribute == "visibility"
+        hint = "Press Prepare first." if is_seen else "Tell an object apart by outlines first."
+        paragraph(layout, context, f"Not known of these splats yet. {hint}", "INFO")
+        if is_seen:
+            layout.operator("splatwright.prepare_splats", icon="HIDE_OFF")
 
 
 def _draw_by_volume(layout: Any, context: Any) -> None:
@@ -87,6 +110,9 @@ def _draw_by_volume(layout: Any, context: Any) -> None:
     header.label(text="Around or Within an Object")
     if body is None:
         return
+    row = body.row(align=True)
+    for shape, text, icon in (("BOX", "Add Box", "MESH_CUBE"), ("BALL", "Add Ball", "MESH_UVSPHERE")):
+        row.operator("splatwright.add_volume", text=text, icon=icon).shape = shape
     draw_choices(body, chosen, "box")
     for operator, icon in (("box", "MESH_CUBE"), ("sphere", "MESH_UVSPHERE"), ("mesh", "MESH_DATA")):
         body.label(text={"box": "Its box", "sphere": "Its ball", "mesh": "Its mesh"}[operator], icon=icon)
@@ -122,7 +148,11 @@ def _draw_objects(layout: Any, context: Any, splats: Any) -> None:
     row = body.row(align=True)
     row.operator("splatwright.draw_mask", text="Outline", icon="GREASEPENCIL")
     row.operator("splatwright.clear_masks", text="", icon="X")
-    body.operator("splatwright.label_splats", icon="MOD_MASK")
+    body.operator("splatwright.label_splats", icon="MOD_MASK").capture = ""
+    folder = context.scene.splatwright.capture_path
+    row = body.row()
+    row.enabled = bool(folder)  # the folder is chosen in Capture
+    row.operator("splatwright.label_splats", text="Tell Apart by the Photos' Masks", icon="IMAGE_DATA").capture = folder
     if selections.knows_labels(splats):
         draw_choices(body, context.scene.splatwright.select, "bias")
         button = body.operator("splatwright.select_labelled", text="Select Object")

@@ -94,6 +94,9 @@ class SPLATWRIGHT_PT_edit(MethodsPanel, bpy.types.Panel):
         draw_choices(layout, context.scene.splatwright, "box")
         if splats is not None and context.scene.splatwright.box is None:
             paragraph(layout, context, "Choose an object around the region, such as a cube or an Empty.", "INFO")
+        row = layout.row(align=True)
+        row.operator("splatwright.join", text="Join", icon="AUTOMERGE_ON")
+        row.operator("splatwright.save_recipe", text="Save Recipe", icon="FILE_TICK")
 
 
 class SPLATWRIGHT_PT_export(SidebarPanel, bpy.types.Panel):

@@ -129,3 +129,20 @@ def test_a_native_type_is_found_by_what_blender_offers(room: Room, monkeypatch: 
     monkeypatch.setattr(module, "bpy", SimpleNamespace(data=data, types=types))
     made = module._points("ball", 5)
     assert module.is_native() and made.type == "GAUSSIAN_SPLAT" and made.count == 5
+
+
+def test_selected_splats_named_sets_and_labels_are_attributes_too(ball: Any, connected: ModuleType) -> None:
+    above = {"attribute": "distance", "low": 0.0, "high": 1e9}
+    bpy.ops.splatwright.select_range(**above)
+    bpy.ops.splatwright.name_selection(name="whole")
+    bpy.ops.splatwright.select_color(color=(0, 0, 0), tolerance=0.0)
+    bpy.ops.splatwright.select_all(action="INVERT")
+    assert bpy.ops.splatwright.write_attributes() == {"FINISHED"}
+    points = bpy.context.view_layer.objects.active
+    attributes = points.data.attributes
+    assert attributes["set:whole"].data_type == "FLOAT" and "label" not in attributes
+    for name in ("set:whole", "selection"):
+        values = np.empty(300, np.float32)
+        attributes[name].data.foreach_get("value", values)
+        assert set(values) == {1.0}
+    assert bpy.ops.splatwright.read_attributes() == {"FINISHED"}, "they do not stand in the way"

@@ -406,3 +406,45 @@ def test_an_object_that_is_outlined_in_two_views_is_told_apart(connected: Module
     assert abs(found - right.sum()) < 0.1 * len(means)
     bpy.ops.splatwright.select_labelled(object=name, label=1, bias=0.9)
     assert info_of(connected, room, named(name)).count <= found
+
+
+def test_values_are_known_after_preparing_and_a_range_of_them_is_selected(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match="has not been measured"):
+        bpy.ops.splatwright.select_range(attribute="visibility", low=1, high=1e9)
+    assert bpy.ops.splatwright.prepare_splats() == {"FINISHED"}
+    assert bpy.ops.splatwright.select_range(attribute="visibility", low=1, high=1e9) == {"FINISHED"}
+    info = room("host.selections").counted(ball)
+    assert 0 < info.count < info.total
+
+
+def test_a_volume_that_is_seen_selects_what_it_encloses(connected: ModuleType, ball: Any, room: Room) -> None:
+    import bpy
+
+    assert bpy.ops.splatwright.add_volume(shape="BALL") == {"FINISHED"}
+    volume = bpy.context.view_layer.objects.active
+    assert (
+        volume.empty_display_type == "SPHERE" and volume.parent == ball and bpy.context.scene.splatwright.box == volume
+    )
+    volume.location = (0, 0, 1)  # the top of the ball, in its own frame
+    bpy.context.view_layer.update()
+    assert bpy.ops.splatwright.select_sphere() == {"FINISHED"}, "the splats are those that it hangs on"
+    means = centres(connected, ball)
+    reach = volume.matrix_local.to_scale()[0]
+    expected = (np.linalg.norm(means - (0, 0, 1), axis=1) <= reach).sum()
+    assert 0 < expected < len(means) and room("host.selections").counted(ball).count == expected
+
+
+def test_a_recipe_of_the_edits_is_saved(connected: ModuleType, ball: Any, tmp_path: Path) -> None:
+    import json
+
+    import bpy
+
+    bpy.ops.splatwright.select_range(attribute="opacity", low=0, high=2)
+    bpy.ops.splatwright.run_method(method="opacity", settings='{"value": 0.5}')
+    file = tmp_path / "ball.recipe.json"
+    assert bpy.ops.splatwright.save_recipe(filepath=str(file)) == {"FINISHED"}
+    assert '"opacity"' in file.read_text() and json.loads(file.read_text())

@@ -43,6 +43,7 @@ from shared_protocol.schema import Setting
 from shared_protocol.selecting import (
     FetchHistogram,
     FetchSelection,
+    FetchValues,
     Histogram,
     ListSelections,
     NamedSelections,
@@ -51,6 +52,7 @@ from shared_protocol.selecting import (
     PickSplat,
     SelectedSplats,
     SelectionQuestion,
+    SplatValues,
 )
 from shared_protocol.things import (
     ENDED,
@@ -293,6 +295,9 @@ class FakeDesk:
             case FetchSelection():
                 selected = np.array([True, False, False])
                 return SelectedSplats(asset=asked.asset, version=version, selection="first", selected=selected)
+            case FetchValues():
+                values = np.array([0.5, 1, 2], np.float32)
+                return SplatValues(asset=asked.asset, version=version, attribute=asked.attribute, values=values)
             case FetchHistogram():
                 return Histogram(low=0.0, high=1.0, counts=(1, 2))
             case NameSelection() | ListSelections():

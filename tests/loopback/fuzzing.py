@@ -91,6 +91,7 @@ SEEDS: tuple[Message, ...] = (
     selecting.NameSelection(asset="asset-1", name="head", selection="first"),
     selecting.ListSelections(asset="asset-1", version="v1"),
     selecting.FetchSelection(asset="asset-1", selection="first"),
+    selecting.FetchValues(asset="asset-1", attribute="label"),
     selecting.FetchHistogram(asset="asset-1", attribute="size", bins=4, selection="first"),
     selecting.IndexVersion(asset="asset-1"),
     selecting.LabelSplats(asset="asset-1", capture=FolderCapture(path=OUTSIDE)),
