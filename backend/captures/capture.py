@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +52,23 @@ class Capture:
     @property
     def views(self) -> tuple[View, ...]:
         return tuple(sorted((*self.train_views, *self.test_views), key=lambda view: view.name))
+
+    def carried(self, matrix: np.ndarray) -> Capture:
+        """The same photos of the scene after it was turned, scaled evenly and moved as a whole; matrix: [4, 4]."""
+        if np.array_equal(matrix, np.eye(4)):
+            return self
+        linear, shift = matrix[:3, :3], matrix[:3, 3]
+        train_views, test_views = (
+            tuple(replace(view, camera=view.camera.carried(matrix)) for view in views)
+            for views in (self.train_views, self.test_views)
+        )
+        points, up = self.points, self.up
+        if points is not None:
+            points = replace(points, positions=(points.positions @ linear.T + shift).astype(np.float32))
+        if up is not None:
+            x, y, z = (linear @ up / np.linalg.norm(linear @ up)).tolist()
+            up = (x, y, z)
+        return replace(self, train_views=train_views, test_views=test_views, points=points, up=up)
 
     def view(self, name: str) -> View | None:
         """The view called `name`, by whole name or by an unambiguous file name."""

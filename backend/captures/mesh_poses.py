@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,10 @@ class MeshPoses:
 
     def __len__(self) -> int:
         return len(self.vertices)
+
+    def carried(self, matrix: np.ndarray) -> MeshPoses:
+        """As `Capture.carried`."""
+        return replace(self, vertices=(self.vertices @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32))
 
     def of(self, photo: str) -> int:
         """The number of the pose that the photo shows. Raises UserError when that is not said."""

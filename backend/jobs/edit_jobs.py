@@ -81,7 +81,7 @@ class EditJobs:
             before=inputs.cloud,
             binding=_stored(_carried(binding, inputs, result)),
             asked=msgspec.to_builtins(wish),
-            is_moved=result.moved is not None,
+            moved=result.moved,
             job=card.id,
             identifier=hashlib.sha256(card.id.encode()).hexdigest()[:16],
         )
@@ -138,6 +138,7 @@ class EditJobs:
             inputs.cloud.select(apart),
             label=f"separated from {source.name}",
             antialiased=version.antialiased,
+            moved=version.moved,
             binding=_stored(None if binding is None else binding.select(apart)),
             extra={key: column[apart] for key, column in self._assets.extra(version).items()},
             identifier=hashlib.sha256(own.encode()).hexdigest()[:16],

@@ -167,7 +167,7 @@ class LabellingJobs:
     def _views_of_capture(self, version: VersionCard, reference: Reference | None) -> Iterator[Masked]:
         if reference is None:
             return
-        capture = load_capture(capture_folder(reference, self._captures))
+        capture = load_capture(capture_folder(reference, self._captures)).carried(version.frame_from_made)
         views, use = _masked_views(capture)
         for first in range(0, len(views), _AT_ONCE):
             for photo in read_photos(views[first : first + _AT_ONCE], max_pixels=_PIXELS, masks=use):

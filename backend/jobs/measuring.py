@@ -76,13 +76,15 @@ class MeasureJobs:
         version = self._assets.version(card.asset, wish.version)
         assert wish.capture is not None
         job.stage("Reading the capture")
-        capture = load_capture(capture_folder(wish.capture, self._captures))
+        capture = load_capture(capture_folder(wish.capture, self._captures)).carried(version.frame_from_made)
         terms = self._terms(version, wish.capture, capture, job.note)
         job.stage(f"Measuring {len(capture.views)} views")
         cloud, antialiased = self._assets.read(version), version.antialiased
         renderer = CloudRenderer(cloud, self._device, antialiased=antialiased)
         binding = stored_binding(self._assets, version)
-        posed = renderers_in_poses(cloud, binding, capture.folder, self._device, antialiased=antialiased)
+        posed = renderers_in_poses(
+            cloud, binding, capture.folder, self._device, version.frame_from_made, antialiased=antialiased
+        )
         near, held_out = near_of(capture, terms), {view.name for view in capture.test_views}
         found: list[ViewFigures] = []
         for first in range(0, len(capture.views), _AT_ONCE):
@@ -120,10 +122,11 @@ class MeasureJobs:
 
     def photo(self, wish: FetchPhoto) -> PhotoData:
         """Raises UserError when the version was never measured, or the photo is not there any more."""
-        found = self._figures.find(self._assets.version(wish.asset, wish.version))
+        version = self._assets.version(wish.asset, wish.version)
+        found = self._figures.find(version)
         if found is None:
             raise UserError("not_found", "This version was not compared with photos yet.", "Measure its views first.")
-        capture = load_capture(capture_folder(found.capture, self._captures))
+        capture = load_capture(capture_folder(found.capture, self._captures)).carried(version.frame_from_made)
         view = next((view for view in capture.views if view.name == wish.view), None)
         if view is None:
             message = f"The capture '{capture.folder.name}' has no photo '{wish.view}' any more."

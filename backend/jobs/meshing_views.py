@@ -49,18 +49,23 @@ class Photographs:
 def cameras_of_training(
     workspace: Workspace, version: VersionCard, note: Callable[[str], object]
 ) -> tuple[Camera, ...]:
-    """Those of the capture that the version's asset was trained on; none when it was not, or the capture is gone, or
-    the version is not in its frame any more."""
+    """Those of the capture that the version's asset was trained on; none when it was not, or the capture is gone."""
     return photographs_of_training(workspace, version, note).cameras
 
 
 def photographs_of_training(workspace: Workspace, version: VersionCard, note: Callable[[str], object]) -> Photographs:
     """Those of the capture that the version's asset was trained on; none when `cameras_of_training` gives none."""
-    if version.is_moved:
-        return Photographs()
     asset = workspace.catalogue.find(AssetCard, version.asset)
     job = workspace.catalogue.find(JobCard, asset.job) if asset is not None and asset.job else None
-    return Photographs() if job is None else _photographs(workspace, msgspec.json.decode(job.request, type=Train), note)
+    if job is None:
+        return Photographs()
+    wish = msgspec.json.decode(job.request, type=Train)
+    try:
+        capture = load_capture(capture_folder(wish.capture, CaptureStore(workspace)))
+        return Photographs.of(capture.carried(version.frame_from_made))
+    except UserError as error:
+        note(f"The capture cannot be read ({error.message}), so views are chosen around the splats.")
+        return Photographs()
 
 
 def meshed_part(cloud: SplatCloud, cameras: Sequence[Camera]) -> np.ndarray:
@@ -78,11 +83,3 @@ def meshed_part(cloud: SplatCloud, cameras: Sequence[Camera]) -> np.ndarray:
     distance = float(np.median([np.linalg.norm(camera.centre - focus) for camera in cameras]))
     low, high = np.maximum(bounds[0], focus - distance), np.minimum(bounds[1], focus + distance)
     return np.stack([low, high]) if (high > low).all() else bounds
-
-
-def _photographs(workspace: Workspace, wish: Train, note: Callable[[str], object]) -> Photographs:
-    try:
-        return Photographs.of(load_capture(capture_folder(wish.capture, CaptureStore(workspace))))
-    except UserError as error:
-        note(f"The capture cannot be read ({error.message}), so views are chosen around the splats.")
-        return Photographs()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from backend.captures import POSES_FILE, MeshPoses, Photo, read_mesh_poses
 from backend.rigging.binding import Binding
 from backend.rigging.bound import BoundRepresentation
@@ -26,10 +28,17 @@ class PosedRenderers:
 
 
 def renderers_in_poses(
-    cloud: SplatCloud, binding: Binding | None, capture: Path, device: str, *, antialiased: bool
+    cloud: SplatCloud,
+    binding: Binding | None,
+    capture: Path,
+    device: str,
+    frame_from_capture: np.ndarray | None = None,
+    *,
+    antialiased: bool,
 ) -> PosedRenderers | None:
     """For splats on a mesh that the capture's folder holds poses of; None where photos show them at rest.
 
+    frame_from_capture: [4, 4], what carried the splats out of the capture's frame.
     Raises UserError when the poses are damaged.
     """
     path = capture / POSES_FILE
@@ -38,4 +47,6 @@ def renderers_in_poses(
     poses = read_mesh_poses(path)
     if poses.vertices.shape[1] != len(binding.mesh.vertices):
         return None
+    if frame_from_capture is not None:
+        poses = poses.carried(frame_from_capture)
     return PosedRenderers(cloud, binding, poses, device, antialiased=antialiased)

@@ -23,6 +23,7 @@ from backend.jobs.work import Ending
 from backend.methods import registry
 from backend.rigging.binding import faces_to_hang_on
 from backend.splats.io.mesh_files import write_mesh
+from backend.splats.moved import moved_cloud
 from backend.splats.representation import Representation
 from backend.splats.triangle_mesh import TriangleMesh
 from backend.store.assets import AssetStore
@@ -87,12 +88,9 @@ class TrainJobs:
         )
 
     def _started(self, wish: Train) -> tuple[Train, AssetCard]:
-        """What is asked, with its version fixed, and the asset. Raises UserError for splats that photos do not fit."""
+        """What is asked, with its version fixed, and the asset. Raises UserError for selections of another version."""
         asset = self._assets.asset(wish.start_asset)
         version = self._assets.version(asset.id, wish.start_version)
-        if version.is_moved:
-            message = f"The axes or the scale of '{asset.name}' were changed, so that its photos do not fit any more."
-            raise UserError("bad_input", message, "Go on from a version before that, and place the object instead.")
         for selection in (wish.start_selection, wish.start_hidden):
             self._selections.read(version, selection)
         if wish.learns == "selection" and not wish.start_selection:
@@ -122,6 +120,9 @@ class TrainJobs:
                 )
 
         def stand_upright(capture: Capture) -> None:
+            start = self._start(wish)
+            if start is not None and start.moved is not None:
+                return  # the user has said which way is up
             self._assets.stand_upright(card.asset, upward(capture))
             self._on_asset(card.asset)
 
@@ -166,17 +167,16 @@ class TrainJobs:
     def _store(self, card: JobCard, wish: Train, settings: TrainingSettings, result: TrainingResult) -> VersionCard:
         label = f"{registry.find(card.method).label}, {result.steps:,} steps"
         identifier = _version_of(card, result.steps)
-        extra, start = None, ""
-        if result.origins is not None:
-            version = self._assets.version(wish.start_asset, wish.start_version)
-            start = version.id
-            extra = {name: column[result.origins] for name, column in self._assets.extra(version).items()}
+        extra, start = None, self._start(wish)
+        if result.origins is not None and start is not None:
+            extra = {name: column[result.origins] for name, column in self._assets.extra(start).items()}
         made = self._assets.add(
             card.asset,
             result.cloud,
             label=label,
             job=card.id,
-            parent=start,
+            parent="" if start is None else start.id,
+            moved=None if start is None else start.moved,
             extra=extra,
             antialiased=settings.antialiased,
             binding=None if result.binding is None else result.binding.to_arrays(),
@@ -187,7 +187,7 @@ class TrainJobs:
         return made
 
     def _request(self, wish: Train, job: str, has_mesh: bool, *, resume: bool) -> TrainRequest:
-        folder = self._workspace.job_folder(job)
+        folder, start = self._workspace.job_folder(job), self._start(wish)
         return TrainRequest(
             capture=self._capture_folder(wish),
             output=Path(wish.name),
@@ -197,6 +197,7 @@ class TrainJobs:
             settings=wish.settings,
             mesh=folder / _MESH if has_mesh else None,
             given=(lambda: self._given(wish)) if wish.start_asset else None,
+            frame_from_capture=None if start is None else start.frame_from_made,
             steps=wish.steps,
             max_splats=wish.max_splats,
             resolution=wish.resolution,
@@ -207,12 +208,19 @@ class TrainJobs:
             resume=resume,
         )
 
+    def _start(self, wish: Train) -> VersionCard | None:
+        """The version that training goes on from; None = it starts from points or a mesh."""
+        return self._assets.version(wish.start_asset, wish.start_version) if wish.start_asset else None
+
     def _given(self, wish: Train) -> GivenSplats:
-        """The version that was asked for, and what it was before it was edited."""
+        """The version that was asked for, and what it was before it was edited, in the version's frame."""
         version = self._assets.version(wish.start_asset, wish.start_version)
         before = None
         if version.edited_from:
-            before = self._assets.read(self._assets.version(wish.start_asset, version.edited_from))
+            origin = self._assets.version(wish.start_asset, version.edited_from)
+            before = self._assets.read(origin)
+            if version.moved != origin.moved:
+                before = moved_cloud(before, version.frame_from_made @ np.linalg.inv(origin.frame_from_made))
         learns = self._selections.read(version, wish.start_selection) if wish.learns == "selection" else None
         return GivenSplats(self._assets.read(version), learns=learns, before=before)
 

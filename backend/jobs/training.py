@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
 import torch
 
 from backend import machine
@@ -67,6 +68,7 @@ class TrainRequest:
     mesh: Path | None = None  # that the splats hang on, for methods that take one
     poses: Path | None = None  # of the mesh; None = those in the capture's folder, where there are any
     given: Callable[[], GivenSplats] | None = None  # reads what training goes on from; None = points
+    frame_from_capture: np.ndarray | None = None  # [4, 4], what carried the given splats out of the capture's frame
     steps: int | None = None
     max_splats: int | None = None
     resolution: int | None = None  # longer side of a photo in pixels
@@ -302,7 +304,7 @@ def _load(request: TrainRequest, folder: TrainingFolder, job: RunningJob) -> Cap
     capture = load_capture(request.capture, strict=request.strict)
     for warning in capture.warnings:
         job.warn(warning)
-    return capture
+    return capture if request.frame_from_capture is None else capture.carried(request.frame_from_capture)
 
 
 def pixels_for_longer_side(capture: Capture, longer_side: int) -> int:

@@ -36,6 +36,16 @@ class Camera:
         """Viewing direction in the world, [3] unit."""
         return self.camera_from_world[2, :3]
 
+    def carried(self, matrix: np.ndarray) -> Camera:
+        """The camera to which a carried world looks as the world did to this one; depths grow with the scale.
+
+        matrix: [4, 4], a turn, one scale for all axes, and a translation.
+        """
+        scale = float(np.cbrt(np.linalg.det(matrix[:3, :3])))
+        carried = np.diag([scale, scale, scale, 1.0]) @ self.camera_from_world @ np.linalg.inv(matrix)
+        pixels = 1 / scale if self.orthographic else 1.0
+        return replace(self, camera_from_world=carried, fx=self.fx * pixels, fy=self.fy * pixels)
+
     def resized(self, width: int, height: int) -> Camera:
         """The same camera whose picture has another number of pixels."""
         sx, sy = width / self.width, height / self.height

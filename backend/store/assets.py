@@ -31,6 +31,7 @@ from backend.store.payload import (
 from backend.store.selections import SelectionStore
 from backend.store.workspace import Workspace
 from shared_protocol.errors import UserError
+from shared_protocol.things import Matrix
 
 _LONGEST_CHAIN = 25  # deltas to be applied before a version is stored whole again
 _WORTHWHILE = 0.5  # of the whole cloud's bytes; a larger delta is not worth its chain
@@ -127,6 +128,7 @@ class AssetStore:
         binding: Arrays | None = None,
         extra: Arrays | None = None,
         parent: str = "",
+        moved: Matrix | None = None,
         identifier: str = "",
     ) -> VersionCard:
         """Stores a whole cloud as the newest version.
@@ -135,6 +137,7 @@ class AssetStore:
             splat's face is in faces (negative = none), and rigid says which of them are far.
         extra: further numbers of each splat by name, [N] each.
         parent: the version that it was made from.
+        moved: as in `VersionCard`.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
         """
@@ -147,6 +150,7 @@ class AssetStore:
             asset=asset,
             kind="whole",
             parent=parent,
+            moved=moved,
             label=label,
             job=job,
             splats=len(cloud),
@@ -170,7 +174,7 @@ class AssetStore:
         before: SplatCloud | None = None,
         binding: Arrays | None = None,
         asked: dict[str, Any] | None = None,
-        is_moved: bool = False,
+        moved: np.ndarray | None = None,
         job: str = "",
         identifier: str = "",
     ) -> VersionCard:
@@ -179,7 +183,7 @@ class AssetStore:
         keep, copies, change: as in `SplatDelta.between`.
         before: the parent's splats, where they have been read already.
         asked: what the edit was, to be done again elsewhere.
-        is_moved: all was carried into another frame.
+        moved: [4, 4], what carried all into another frame; None = the frame is the parent's.
         binding, identifier: as in `add`.
         """
         known = self._catalogue.find(VersionCard, identifier) if identifier else None
@@ -199,13 +203,13 @@ class AssetStore:
             bounds=_bounds(cloud),
             extra=parent.extra,
             edited_from=parent.edited_from or ("" if asked is None else parent.id),
-            is_moved=is_moved or parent.is_moved,
+            moved=parent.moved if moved is None else _wire(moved @ parent.frame_from_made),
             asked=asked,
         )
         card = _with_counts(card, binding)
         delta = SplatDelta.between(self.read(parent) if before is None else before, cloud, keep, copies, change)
         arrays = cloud_to_arrays(cloud)
-        is_short = len(self._chain(parent)) < _LONGEST_CHAIN
+        is_short = len(self._chain(parent)) <= _LONGEST_CHAIN
         if is_short and delta.nbytes < _WORTHWHILE * sum(array.nbytes for array in arrays.values()):
             card, arrays = msgspec.structs.replace(card, kind="delta", base=parent.id), delta.to_arrays()
         elif parent.extra:
@@ -316,6 +320,10 @@ def _corners(places: np.ndarray) -> tuple[float, float, float, float, float, flo
     """Of a box around places [N, 3] that are numbers."""
     (a, b, c), (d, e, f) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
     return (a, b, c, d, e, f)
+
+
+def _wire(matrix: np.ndarray) -> Matrix:
+    return tuple(matrix.ravel().tolist())  # type: ignore[return-value]  16 of them
 
 
 def _with_binding(arrays: Arrays, binding: Arrays | None) -> Arrays:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
+import numpy as np
 
 from backend.splats.io.atomic import write_bytes
 from shared_protocol.errors import UserError
+from shared_protocol.things import Matrix
 
 _FORMAT = 1
 VersionKind = Literal["whole", "delta"]
@@ -56,7 +58,7 @@ class VersionCard(Card, frozen=True, tag="version"):
     far_splats: int | None = None  # of these, how many are too far from it to be stretched with it
     extra: tuple[str, ...] = ()  # names of further numbers that each splat has
     edited_from: str = ""  # the version that it was edited from, over all edits in between; "" = it was not edited
-    is_moved: bool = False  # the frame is not the one that it was made in any more
+    moved: Matrix | None = None  # what carried the frame that it was made in to its own; None = nothing did
     asked: dict[str, Any] | None = None  # the edit that made it, by the names of `RunMethod`; None = it was no edit
     bytes: int = 0  # of the payload
     sha256: str = ""  # of the payload
@@ -64,6 +66,11 @@ class VersionCard(Card, frozen=True, tag="version"):
     @property
     def owner(self) -> str:
         return self.asset
+
+    @property
+    def frame_from_made(self) -> np.ndarray:
+        """[4, 4]: carries the frame that it was made in, that of its capture, to its own."""
+        return np.eye(4) if self.moved is None else np.array(self.moved).reshape(4, 4)
 
 
 class CaptureCard(Card, frozen=True, tag="capture"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from backend.rigging.binding import Binding
@@ -19,6 +20,7 @@ from backend.training.representation import ActiveSplats, Optimizers, Parameters
 from shared_protocol.errors import UserError
 
 _LARGEST_LOGIT = LARGEST_LOGIT / 2  # a fully opaque splat would have no gradient left to become anything else
+_ALIKE = 1e-5  # of a splat's distance from the origin, and of turns and logarithms of sizes
 ORIGINS = "origins"  # the parameter that is not learned: of each splat, the number of the given one it comes from
 
 
@@ -149,11 +151,31 @@ def parameters_of_cloud(
 
 
 def same_places(one: SplatCloud, other: SplatCloud) -> np.ndarray:
-    """bool [N]: which splats of the first cloud are in the other at the very same place, with the same shape."""
-    return np.isin(_keys(one), _keys(other))
+    """bool [N]: which splats of the first cloud are in the other at the same place, with the same shape.
+
+    Clouds that were carried into another frame, each by itself, differ in their last bits.
+    """
+    unit = max(float(np.median(np.abs(one.means))), 1e-30) if len(one) else 1.0
+    ours, theirs = _numbers(one, unit), _numbers(other, unit)
+    same = np.isin(_keys(ours), _keys(theirs))
+    others = np.flatnonzero(~same)
+    if len(others) and len(theirs):
+        distances, _ = KDTree(theirs).query(ours[others], p=np.inf, distance_upper_bound=_ALIKE, workers=-1)
+        same[others] = np.isfinite(distances)
+    return same
 
 
-def _keys(cloud: SplatCloud) -> np.ndarray:
-    """[N]: the bits of place and shape, as one value that can be compared."""
-    numbers = np.ascontiguousarray(np.concatenate([cloud.means, cloud.quats, cloud.log_scales], 1), np.float32)
+def _numbers(cloud: SplatCloud, unit: float) -> np.ndarray:
+    """[N, 10] float32: place, turn and size, whose differences mean equally much. unit: of places.
+
+    Far places are less exact, in proportion: hence the inverse hyperbolic sine.
+    """
+    lengths = np.linalg.norm(cloud.quats, axis=1, keepdims=True)
+    quats = cloud.quats / np.maximum(lengths, np.float32(1e-30))
+    numbers = np.concatenate([np.arcsinh(cloud.means / np.float32(unit)), quats, cloud.log_scales], 1)
+    return np.ascontiguousarray(np.nan_to_num(numbers), np.float32)
+
+
+def _keys(numbers: np.ndarray) -> np.ndarray:
+    """[N]: the bits of rows, as one value each that can be compared."""
     return numbers.view(np.dtype((np.void, numbers.shape[1] * numbers.itemsize)))[:, 0]

@@ -12,7 +12,7 @@ from backend.cli.command import run
 from backend.splats.io import read_cloud, write_cloud
 from backend.store.garbage import collect
 from shared_protocol.errors import UserError
-from shared_protocol.messages import RunMethod, Select, Train
+from shared_protocol.messages import MeasureViews, RunMethod, Select, Train
 from shared_protocol.selecting import InBox, Inverted, Stored
 from shared_protocol.things import FolderCapture, JobState, Matrix
 from tests.unit.jobs.test_desk import Room, cloud_of
@@ -71,9 +71,6 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(room: Room, trained: J
     ):
         with pytest.raises(UserError, match=said):
             go_on(room, tiny_capture, **wish)
-    done(room, "set_scale", asset, points=((0.0, 0, 0), (0, 0, 1)), settings={"length": 3.0})
-    with pytest.raises(UserError, match="do not fit any more"):
-        go_on(room, tiny_capture, asset)
     first = go_on(room, tiny_capture, asset, start_version=trained.version)
     with pytest.raises(UserError, match="still at work"):
         go_on(room, tiny_capture, asset, start_version=trained.version)
@@ -81,7 +78,33 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(room: Room, trained: J
         room.desk.run_method(RunMethod(method="opacity", asset=asset))
     room.desk.cancel(first.job, False)
     room.desk.cancel(first.job, False)
-    assert len(room.desk.assets()) == 1 and len(room.desk.versions(asset)) == 2
+    assert len(room.desk.assets()) == 1 and len(room.desk.versions(asset)) == 1
+
+
+def test_splats_whose_axes_and_scale_were_set_are_trained_on(room: Room, trained: JobState, tiny_capture: Path) -> None:
+    asset = trained.asset
+    deleted = done(room, "delete", asset, box=RIGHT)
+    as_before = psnr(room, asset, deleted.version)
+    unmoved = room.wait(go_on(room, tiny_capture, asset, seed=1), "finished")
+    done(room, "set_scale", asset, version=deleted.version, points=((0.0, 0, 0), (0, 0, 1)), settings={"length": 3.0})
+    placed = done(room, "set_axes", asset, points=((1.0, 2, 3), (1, 3, 3), (-4, 2, 4)))
+    now = cloud_of(room.desk.bake(asset, placed.version))
+    assert np.ptp(now.means, 0).max() > 2 * np.ptp(cloud_of(room.desk.bake(asset, deleted.version)).means, 0).max()
+    assert abs(psnr(room, asset, placed.version) - as_before) < 0.05, "the photos are compared in the new frame"
+    moved = room.wait(go_on(room, tiny_capture, asset, seed=1), "finished")
+    assert abs(moved.figures["psnr"] - unmoved.figures["psnr"]) < 0.3
+    assert version(room, asset, moved.version).parent == placed.version
+    assert abs(psnr(room, asset, moved.version) - psnr(room, asset, unmoved.version)) < 0.3
+    back = np.linalg.inv(room.desk._assets.version(asset, moved.version).frame_from_made)
+    means = cloud_of(room.desk.bake(asset, moved.version)).means @ back[:3, :3].T + back[:3, 3]
+    assert (means[:, 0] < 0.3).all(), "what was deleted did not grow back"
+    again = room.wait(go_on(room, tiny_capture, asset, seed=1), "finished")
+    assert again.figures["psnr"] > psnr(room, asset, moved.version), "what was made of it is in the new frame, too"
+
+
+def psnr(room: Room, asset: str, number: str) -> float:
+    """Over the held-out views."""
+    return room.wait(room.desk.measure(MeasureViews(asset=asset, version=number)), "finished").figures["psnr"]
 
 
 def test_only_a_selection_learns_and_selections_follow(room: Room, trained: JobState, tiny_capture: Path) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from backend.editing.placement import placed
 from backend.methods.job import QuietJob
 from backend.methods.registry import find
 from backend.splats.change import ColorChange, SplatChange
 from backend.splats.cloud import SplatCloud
+from backend.splats.moved import moved_cloud
 from backend.splats.rendering import CloudRenderer
 from backend.splats.sh_basis import C0
 from backend.training.closed_space import ClosedSpace
@@ -184,3 +186,15 @@ def test_a_resumed_training_of_edited_splats_is_the_same(
     resumed = method.run(settings, replace(inputs, resume=True), Job())
     assert np.array_equal(whole.origins, resumed.origins)
     assert all(np.array_equal(getattr(whole.cloud, n), getattr(resumed.cloud, n)) for n in FIELDS)
+
+
+def test_the_same_splats_are_known_again_after_both_clouds_were_carried(finished: SplatCloud) -> None:
+    matrix = placed(move=(300.0, -20.0, 5.0), turn=(20.0, 30.0, 40.0), scale=(7.0, 7.0, 7.0))
+    rows = np.flatnonzero(~near_red(finished))
+    far = replace(finished, means=finished.means * np.geomspace(1, 1e4, len(finished), dtype=np.float32)[:, None])
+    for cloud in (finished, far):
+        after = moved_cloud(moved_cloud(cloud.select(rows), matrix), matrix)
+        found = same_places(moved_cloud(cloud, matrix @ matrix), after)
+        assert 0 < len(rows) < len(cloud) and np.array_equal(np.flatnonzero(found), rows)
+    shifted = replace(finished, means=finished.means + np.float32([0.001, 0, 0]))
+    assert not same_places(finished, shifted).any(), "but not what was moved by a thousandth"
