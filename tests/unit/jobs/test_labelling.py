@@ -255,6 +255,13 @@ def test_masks_of_a_capture_tell_its_object_apart(room: Room, asset: AssetInfo, 
     assert ended.status == "finished" and ended.figures["labels"] == 2
     found = mask(room, asset, select(room, asset, Labelled(label=1)).selection)
     assert not found[~LEFT].any() and found[LEFT].mean() > 0.8
+    points = ((1.0, 2, 3), (1, 3, 3), (-4, 2, 4))
+    turned = done(room, "set_axes", asset.asset, points=points).version
+    ended = finished(room, LabelSplats(asset=asset.asset, version=turned, capture=FolderCapture(path=str(folder))))
+    assert ended.status == "finished"
+    again = select(room, asset, Labelled(label=1), version=turned).selection
+    agreeing = mask(room, asset, again, turned) == found
+    assert agreeing.mean() > 0.99, "the cameras turn along with the splats"
 
 
 def test_a_capture_whose_poses_do_not_fit_says_so(room: Room, asset: AssetInfo, tmp_path: Path) -> None:
