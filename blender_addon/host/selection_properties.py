@@ -31,7 +31,7 @@ def _bias_chosen(self: Any, context: Any) -> None:
     splats = context.view_layer.objects.active if current.is_interactive() else None
     if splats is None or not objects.is_splats(splats) or not selections.knows_labels(splats):
         return
-    selections.change_soon(splats, selecting.Labelled(label=1, bias=self.bias))
+    selections.change_soon(splats, selecting.Labelled(label=self.object_number, bias=self.bias))
 
 
 def _range_chosen(self: Any, context: Any) -> None:
@@ -101,6 +101,15 @@ class SelectionProperties(bpy.types.PropertyGroup):
         min=-1,
         max=1,
         subtype="FACTOR",
+        options=set(),
+        update=_bias_chosen,
+    )
+    object_number: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Object",
+        description="Which of the objects that were told apart: its pass index, 1 for outlines; 0 is the rest",
+        default=1,
+        min=0,
+        max=254,
         options=set(),
         update=_bias_chosen,
     )

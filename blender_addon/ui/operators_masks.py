@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
-"""Tells an object's splats apart by outlines that were drawn around it in several views (FlashSplat)."""
+"""Tells objects' splats apart by outlines drawn around them, masks of photos, or pass indices (FlashSplat)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import bpy
 
 from ..core.gestures import Shape
 from ..core.selecting import Shown
-from ..host import current, selections, view_masks
+from ..host import current, index_masks, selections, view_masks
 from ..protocol import errors, messages, selecting, things
 from . import asking
+from .chosen_splats import object_called
 from .operators_gestures import DrawnOperator
 from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator
 
 if TYPE_CHECKING:
     from ..protocol import remote
+
+_MOST_VIEWS = 60  # of one request
 
 
 class SPLATWRIGHT_OT_draw_mask(DrawnOperator, bpy.types.Operator):
@@ -61,33 +64,61 @@ class SPLATWRIGHT_OT_label_splats(SplatsOperator, bpy.types.Operator):
     )
 
     def act(self, context: Any, splats: Any) -> None:
-        name, own = splats.name, splats.splatwright
-        views = view_masks.of(own.asset, own.version)
+        views = view_masks.of(splats.splatwright.asset, splats.splatwright.version)
         capture = things.FolderCapture(path=bpy.path.abspath(self.capture)) if self.capture else None
         if not views and capture is None:
             raise errors.UserError("bad_input", "Nothing is outlined.", "Draw around the object in a few views first.")
-        wish = selecting.LabelSplats(
-            asset=own.asset, version=own.version, hidden=own.hidden, views=views, capture=capture
-        )
-        bias = context.scene.splatwright.select.bias
-        begun: list[str] = []
+        _tell_apart(context, splats, views, capture)
 
-        def ask(backend: remote.Backend) -> things.JobState:
-            return backend.request(wish, messages.JobAccepted).job
 
-        def started(state: things.JobState) -> None:
-            begun.append(state.job)
-            asking.learn(state)
-            asking.when_ended(state.job, ended)
+class SPLATWRIGHT_OT_label_by_index(SplatsOperator, bpy.types.Operator):
+    bl_idname = "splatwright.label_by_index"
+    bl_label = "Tell Apart by Pass Index"
+    bl_description = (
+        "Render which meshes each camera sees, and work out from that which splats belong to the object of each "
+        "Pass Index (in a mesh's properties, under Relations); of the selected cameras, or of all"
+    )
 
-        def ended(state: things.JobState) -> None:
-            if state.status == "finished" and name in bpy.data.objects:
-                by = selecting.Labelled(label=1, bias=bias)
-                selections.change(selections.Change(name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL))
+    cameras: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Cameras", description="Their names, one a line; empty: the selected ones, or all of the scene"
+    )
 
-        asking.ask(ask, started)
-        if not current.is_interactive():
-            asking.wait_for_job(begun[0])
+    def act(self, context: Any, splats: Any) -> None:
+        named = [object_called(name) for name in self.cameras.splitlines()]
+        chosen = [item for item in context.selected_objects if item.type == "CAMERA"]
+        seen_by = named or chosen or [item for item in context.scene.objects if item.type == "CAMERA"]
+        if not 1 <= len(seen_by) <= _MOST_VIEWS:
+            message = f"There are {len(seen_by)} cameras to look through." if seen_by else "The scene has no camera."
+            raise errors.UserError("bad_input", message, f"Select 1 to {_MOST_VIEWS}, from different sides.")
+        _tell_apart(context, splats, index_masks.render(context.scene, splats, seen_by), None)
+
+
+def _tell_apart(
+    context: Any, splats: Any, views: tuple[selecting.MaskedView, ...], capture: things.FolderCapture | None
+) -> None:
+    """Begins the job that does, and selects the object that is chosen when it ends. Raises UserError."""
+    name, own = splats.name, splats.splatwright
+    wish = selecting.LabelSplats(asset=own.asset, version=own.version, hidden=own.hidden, views=views, capture=capture)
+    chosen = context.scene.splatwright.select
+    label, bias = chosen.object_number, chosen.bias
+    begun: list[str] = []
+
+    def ask(backend: remote.Backend) -> things.JobState:
+        return backend.request(wish, messages.JobAccepted).job
+
+    def started(state: things.JobState) -> None:
+        begun.append(state.job)
+        asking.learn(state)
+        asking.when_ended(state.job, ended)
+
+    def ended(state: things.JobState) -> None:
+        if state.status == "finished" and name in bpy.data.objects:
+            by = selecting.Labelled(label=label, bias=bias)
+            selections.change(selections.Change(name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL))
+
+    asking.ask(ask, started)
+    if not current.is_interactive():
+        asking.wait_for_job(begun[0])
 
 
 class SPLATWRIGHT_OT_select_labelled(SelectOperator, bpy.types.Operator):
@@ -110,6 +141,7 @@ CLASSES: tuple[type[Any], ...] = (
     SPLATWRIGHT_OT_draw_mask,
     SPLATWRIGHT_OT_clear_masks,
     SPLATWRIGHT_OT_label_splats,
+    SPLATWRIGHT_OT_label_by_index,
     SPLATWRIGHT_OT_select_labelled,
 )
 

@@ -139,7 +139,7 @@ def _draw_named(layout: Any, context: Any, splats: Any) -> None:
 
 def _draw_objects(layout: Any, context: Any, splats: Any) -> None:
     header, body = layout.panel("SPLATWRIGHT_select_objects", default_closed=True)
-    header.label(text="Object by Outlines")
+    header.label(text="Objects by Masks")
     if body is None:
         return
     views = view_masks.of(splats.splatwright.asset, splats.splatwright.version)
@@ -153,10 +153,12 @@ def _draw_objects(layout: Any, context: Any, splats: Any) -> None:
     row = body.row()
     row.enabled = bool(folder)  # the folder is chosen in Capture
     row.operator("splatwright.label_splats", text="Tell Apart by the Photos' Masks", icon="IMAGE_DATA").capture = folder
+    body.operator("splatwright.label_by_index", icon="RENDERLAYERS")
     if selections.knows_labels(splats):
-        draw_choices(body, context.scene.splatwright.select, "bias")
+        chosen = context.scene.splatwright.select
+        draw_choices(body, chosen, "object_number", "bias")
         button = body.operator("splatwright.select_labelled", text="Select Object")
-        button.bias = context.scene.splatwright.select.bias
+        button.label, button.bias = chosen.object_number, chosen.bias
 
 
 def _draw_modes(layout: Any, operator: str, **arguments: Any) -> None:

@@ -408,6 +408,45 @@ def test_an_object_that_is_outlined_in_two_views_is_told_apart(connected: Module
     assert info_of(connected, room, named(name)).count <= found
 
 
+def test_objects_are_told_apart_by_the_pass_indices_of_meshes_and_the_scene_is_as_before(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    means, name = centres(connected, ball), ball.name
+    above = camera_above(ball)
+    below = bpy.data.objects.new("Below", above.data)
+    bpy.context.scene.collection.objects.link(below)
+    below.location, below.rotation_euler = (*ball.location[:2], -24), (0, np.pi, 0)
+    for number, side in ((1, -1), (2, 1)):
+        bpy.ops.mesh.primitive_cube_add(size=1)
+        half = bpy.context.view_layer.objects.active
+        half.location, half.scale, half.pass_index = (ball.location.x + 2 * side, 1, -2), (4, 8, 8), number
+    bpy.context.view_layer.update()
+    render, layer = bpy.context.scene.render, bpy.context.view_layer
+
+    def look() -> tuple[Any, ...]:
+        settings = (render.engine, render.resolution_x, render.filepath, render.image_settings.file_format)
+        return (*settings, bpy.context.scene.camera, layer.material_override, len(bpy.data.materials), ball.hide_render)
+
+    before = look()
+    with pytest.raises(RuntimeError, match="is no camera"):
+        bpy.ops.splatwright.label_by_index(object=name, cameras=half.name)
+    assert bpy.ops.splatwright.label_by_index(object=name, cameras="Above\nBelow") == {"FINISHED"}
+    assert look() == before
+    right = in_world(ball, means)[:, 0] > ball.location.x
+    for label, expected in ((1, ~right), (2, right)):
+        bpy.ops.splatwright.select_labelled(object=name, label=label)
+        assert abs(info_of(connected, room, named(name)).count - expected.sum()) < 0.1 * len(means)
+    half.pass_index = 300
+    with pytest.raises(RuntimeError, match="pass index 300"):
+        bpy.ops.splatwright.label_by_index(object=name)
+    for item in bpy.data.objects:
+        item.pass_index = 0
+    with pytest.raises(RuntimeError, match="no object with a pass index"):
+        bpy.ops.splatwright.label_by_index(object=name)
+
+
 def test_values_are_known_after_preparing_and_a_range_of_them_is_selected(
     connected: ModuleType, ball: Any, room: Room
 ) -> None:
