@@ -113,6 +113,13 @@ class SelectionProperties(bpy.types.PropertyGroup):
         options=set(),
         update=_bias_chosen,
     )
+    volume: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Volume",
+        description="What a click puts around a splat",
+        items=[("BOX", "Box", "", "MESH_CUBE", 0), ("BALL", "Ball", "", "MESH_UVSPHERE", 1)],
+        default="BALL",
+        options=set(),
+    )
     set_name: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Name", description="Under which a selection is kept", default="Set", maxlen=60
     )

@@ -178,21 +178,22 @@ class SPLATWRIGHT_OT_select_mesh(SelectOperator, bpy.types.Operator):
     outside: bpy.props.BoolProperty(name="Outside", description="Those outside")  # type: ignore[valid-type]
 
     def selector(self, context: Any, splats: Any) -> selecting.Selector:
-        found = regions.mesh_of(splats, _region(context, self.mesh), at_rest=False)
+        found = regions.mesh_of(splats, region(context, self.mesh), at_rest=False)
         return selecting.InMesh(vertices=found.vertices, faces=found.faces, outside=self.outside)
 
 
-def _region(context: Any, name: str) -> bpy.types.Object:
-    region = object_called(name) if name else context.scene.splatwright.box
-    if region is None:
+def region(context: Any, name: str) -> bpy.types.Object:
+    """An object by its name; "" = the scene's choice. Raises UserError when there is none."""
+    found = object_called(name) if name else context.scene.splatwright.box
+    if found is None:
         raise errors.UserError(
             "bad_input", "No object around the region is chosen.", "Choose one, such as a cube or an Empty."
         )
-    return region
+    return found
 
 
 def _volume(context: Any, splats: Any, name: str) -> Any:
-    return regions.asset_from_box(splats, _region(context, name), context.evaluated_depsgraph_get())
+    return regions.asset_from_box(splats, region(context, name), context.evaluated_depsgraph_get())
 
 
 def refuse_none_selected(splats: Any) -> None:

@@ -125,6 +125,23 @@ class BrushTool(SelectTool):
         gesture_drawing.draw_brush(place, context.scene.splatwright.select.brush_radius)
 
 
+class VolumeTool(SelectTool):
+    bl_idname = "splatwright.volume"
+    bl_label = "Select Splats by Volume"
+    bl_description = "Click splats to put a box or a ball around them, shape it with G, S and R; Enter selects"
+    bl_icon = "ops.mesh.primitive_sphere_add_gizmo"
+    bl_keymap = (
+        _key("place_volume", "LEFTMOUSE"),
+        *(_key("select_volume", "RET", properties=(("mode", mode),), **held) for mode, held in (*_MODES, _BOTH)),
+        *_SHARED,
+    )
+
+    def draw_settings(context: Any, layout: Any, tool: Any) -> None:  # noqa: N805  Blender calls it so
+        layout.prop(context.scene.splatwright.select, "volume", expand=True)
+        layout.operator("splatwright.select_volume", text="Select")
+        _draw_settings(context, layout)
+
+
 class FloodTool(SelectTool):
     bl_idname = "splatwright.flood"
     bl_label = "Flood Select Splats"
@@ -167,7 +184,16 @@ class PointTool(SelectTool):
         layout.label(text=f"{count} points picked; Backspace clears them")
 
 
-TOOLS: tuple[type[SelectTool], ...] = (BoxTool, LassoTool, PolygonTool, BrushTool, FloodTool, ColorTool, PointTool)
+TOOLS: tuple[type[SelectTool], ...] = (
+    BoxTool,
+    LassoTool,
+    PolygonTool,
+    BrushTool,
+    VolumeTool,
+    FloodTool,
+    ColorTool,
+    PointTool,
+)
 
 
 def register() -> None:

@@ -477,6 +477,34 @@ def test_a_volume_that_is_seen_selects_what_it_encloses(connected: ModuleType, b
     assert 0 < expected < len(means) and room("host.selections").counted(ball).count == expected
 
 
+def test_a_volume_is_put_around_a_splat_and_selects_as_it_is_drawn(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    camera, means, name = camera_above(ball), centres(connected, ball), ball.name
+    where = in_world(ball, means)
+    assert bpy.ops.splatwright.place_volume(camera=camera.name, x=200, y=200, shape="BALL") == {"FINISHED"}
+    volume = bpy.context.scene.splatwright.box
+    place = np.array(volume.matrix_world.translation)
+    assert volume.parent == ball and np.linalg.norm(where - place, axis=1).min() < 1e-3
+    assert np.linalg.norm((place - np.array(ball.location))[:2]) < 0.3, "under the mouse"
+    counts: list[int] = []
+    for shape in ("BALL", "BOX"):
+        bpy.ops.splatwright.place_volume(object=name, camera=camera.name, x=200, y=200, shape=shape)
+        assert bpy.context.scene.splatwright.box == volume, "the same one"
+        bpy.context.view_layer.update()
+        assert bpy.ops.splatwright.select_volume(object=name) == {"FINISHED"}
+        inside = np.abs((means - np.array(volume.location)) / np.array(volume.scale))
+        expected = ((inside**2).sum(1) if shape == "BALL" else inside.max(1)) <= 1
+        counts.append(info_of(connected, room, named(name)).count)
+        assert counts[-1] == expected.sum()
+    assert 0 < counts[0] < counts[1]
+    bpy.context.scene.splatwright.box = None
+    with pytest.raises(RuntimeError, match="No object around the region"):
+        bpy.ops.splatwright.select_volume(object=name)
+
+
 def test_a_recipe_of_the_edits_is_saved(connected: ModuleType, ball: Any, tmp_path: Path) -> None:
     import json
 
