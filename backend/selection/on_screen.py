@@ -51,7 +51,12 @@ def in_outline(view: Seen, corners: np.ndarray) -> np.ndarray:
     found = np.zeros(len(view.places), bool)
     before = np.roll(corners, 1, axis=0)
     bands = _Bands.of(np.minimum(corners, before), np.maximum(corners, before))
-    _in_polygon(view.places, view.in_front, corners, before, *bands, found)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no ray crosses a side along it
+        slopes = (before - corners)[:, :1] / (before - corners)[:, 1:]
+    sides = np.concatenate([corners, before[:, 1:], slopes], 1)[
+        bands.pieces
+    ]  # side by side in memory, as they are read
+    _in_polygon(view.places, view.in_front, sides, bands.low, bands.high, bands.height, bands.begins, found)
     return found
 
 
@@ -127,13 +132,11 @@ def _band(y: np.float32, low: np.float32, height: np.float32) -> int:
 def _in_polygon(
     places: np.ndarray,
     counts: np.ndarray,
-    corners: np.ndarray,
-    before: np.ndarray,
+    sides: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
     height: np.float32,
     begins: np.ndarray,
-    pieces: np.ndarray,
     found: np.ndarray,
 ) -> None:
     for i in prange(len(places)):
@@ -141,12 +144,10 @@ def _in_polygon(
         if not counts[i] or x < low[0] or x > high[0] or y < low[1] or y > high[1]:
             continue
         inside, band = False, _band(y, low[1], height)
-        for entry in range(begins[band], begins[band + 1]):
-            side = pieces[entry]
-            ax, ay, bx, by = corners[side, 0], corners[side, 1], before[side, 0], before[side, 1]
+        for side in range(begins[band], begins[band + 1]):
+            ax, ay, by, slope = sides[side, 0], sides[side, 1], sides[side, 2], sides[side, 3]
             # A ray to the right crosses this side.
-            if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
-                inside = not inside
+            inside ^= ((ay > y) != (by > y)) & (x < slope * (y - ay) + ax)
         found[i] = inside
 
 
