@@ -53,9 +53,8 @@ def in_outline(view: Seen, corners: np.ndarray) -> np.ndarray:
     bands = _Bands.of(np.minimum(corners, before), np.maximum(corners, before))
     with np.errstate(divide="ignore", invalid="ignore"):  # no ray crosses a side along it
         slopes = (before - corners)[:, :1] / (before - corners)[:, 1:]
-    sides = np.concatenate([corners, before[:, 1:], slopes], 1)[
-        bands.pieces
-    ]  # side by side in memory, as they are read
+    # Side by side in memory, as they are read.
+    sides = np.concatenate([corners, before[:, 1:], slopes], 1)[bands.pieces]
     _in_polygon(view.places, view.in_front, sides, bands.low, bands.high, bands.height, bands.begins, found)
     return found
 
