@@ -76,8 +76,8 @@ from shared_protocol.selecting import (
     NameSelection,
     PickSplat,
     SelectedSplats,
-    SplatValues,
     SelectionQuestion,
+    SplatValues,
     takes_long,
 )
 from shared_protocol.things import Message

@@ -23,6 +23,13 @@ def learning_rate(of: str) -> msgspec.Meta:
     return setting(f"{of.capitalize()} rate", f"Learning rate of {of}.", minimum=0, advanced=True)
 
 
+# Splats that grow to a pixel are learned half a pixel behind the surface that they show, for their rims to fit, so that
+# trainings of surfaces have it on.
+Antialiased = Annotated[
+    bool, setting("Antialiased", "Small splats fade instead of growing to a pixel; the viewer must do the same.")
+]
+
+
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Rates are those of a 30,000-step run in a scene whose camera extent is 1; fractions are of the run's steps."""
 
@@ -38,10 +45,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     sh_degree: Annotated[
         int, setting("SH degree", "How finely colour may vary with the viewing direction.", minimum=0, maximum=4)
     ] = 3
-    antialiased: Annotated[
-        bool,
-        setting("Antialiased", "Small splats fade instead of growing to a pixel; the viewer must do the same."),
-    ] = False
+    antialiased: Antialiased = False
 
     # The picture that is compared, and how.
     ssim_weight: Annotated[

@@ -18,7 +18,7 @@ from backend.training.loop import train
 from backend.training.losses import photometric
 from backend.training.opaque_only import OpaqueOnly
 from backend.training.recipe import Recipe
-from backend.training.settings import part_of_steps
+from backend.training.settings import Antialiased, part_of_steps
 from backend.training.surface_losses import between, flatness, opacity_entropy, surface_alignment
 from shared_protocol.schema import setting
 
@@ -26,6 +26,7 @@ _SAMPLES = {"cpu": 4_000, "cuda": 1_000_000}  # points a step; the paper has a m
 
 
 class SugarSurfaceSettings(AdaptiveSettings, frozen=True, kw_only=True):
+    antialiased: Antialiased = True
     refine_until: Annotated[float, part_of_steps("Refine until", "The number of splats only falls afterwards.")] = 0.46
     opaque_from: Annotated[
         float, part_of_steps("Opaque from", "From here on opacities go to 0 or 1.", maximum=0.95)

@@ -14,12 +14,13 @@ from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.loop import train
 from backend.training.losses import LossPart, mean_opacity, mean_scale, photometric
 from backend.training.recipe import Recipe
-from backend.training.settings import TrainingSettings, part_of_steps
+from backend.training.settings import Antialiased, TrainingSettings, part_of_steps
 from backend.training.surface_losses import between, depth_against_normals, flatness
 from shared_protocol.schema import setting
 
 
 class SurfaceNormalsSettings(McmcSettings, frozen=True, kw_only=True):
+    antialiased: Antialiased = True
     control: Annotated[
         Literal["mcmc", "default"],
         setting("Splats come and go", "Default: nearer to the surface. MCMC: smoother, and its settings count, too."),
