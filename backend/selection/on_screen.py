@@ -65,7 +65,11 @@ def under_brush(view: Seen, path: np.ndarray, radius: float) -> np.ndarray:
     starts, ends = (path[:-1], path[1:]) if len(path) > 1 else (path, path)
     reach = np.float32(radius)
     bands = _Bands.of(np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach)
-    _near_path(view.places, view.in_front, starts, ends, *bands, reach * reach, found)
+    along = ends - starts
+    lengths = (along * along).sum(axis=1, keepdims=True)
+    shares = np.where(lengths > 0, along / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32(0))
+    pieces = np.concatenate([starts, along, shares], 1)[bands.pieces]
+    _near_path(view.places, view.in_front, pieces, bands.low, bands.high, bands.height, bands.begins, reach**2, found)
     return found
 
 
@@ -154,13 +158,11 @@ def _in_polygon(
 def _near_path(
     places: np.ndarray,
     counts: np.ndarray,
-    starts: np.ndarray,
-    ends: np.ndarray,
+    pieces: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
     height: np.float32,
     begins: np.ndarray,
-    pieces: np.ndarray,
     square: np.float32,
     found: np.ndarray,
 ) -> None:
@@ -169,15 +171,11 @@ def _near_path(
         if not counts[i] or x < low[0] or x > high[0] or y < low[1] or y > high[1]:
             continue
         band = _band(y, low[1], height)
-        for entry in range(begins[band], begins[band + 1]):
-            piece = pieces[entry]
-            along_x, along_y = ends[piece, 0] - starts[piece, 0], ends[piece, 1] - starts[piece, 1]
-            from_x, from_y = x - starts[piece, 0], y - starts[piece, 1]
-            length = along_x * along_x + along_y * along_y
-            share = 0.0
-            if length > 0:
-                share = min(max((from_x * along_x + from_y * along_y) / length, 0.0), 1.0)
-            off_x, off_y = from_x - share * along_x, from_y - share * along_y
+        for piece in range(begins[band], begins[band + 1]):
+            from_x, from_y = x - pieces[piece, 0], y - pieces[piece, 1]
+            share = from_x * pieces[piece, 4] + from_y * pieces[piece, 5]  # of the way from its start to its end
+            share = min(max(share, np.float32(0)), np.float32(1))
+            off_x, off_y = from_x - share * pieces[piece, 2], from_y - share * pieces[piece, 3]
             if off_x * off_x + off_y * off_y <= square:
                 found[i] = True
                 break
