@@ -37,6 +37,7 @@ class Change(NamedTuple):
 
 _waiting: deque[Change] = deque()
 _is_asking = False
+_without_step: set[str] = set()  # objects that show what no step of undo has yet, as in the middle of a stroke
 _counted: dict[tuple[str, str], messages.SelectionInfo] = {}  # by version and selection
 _wanted: set[tuple[str, str]] = set()  # are being asked for
 
@@ -49,13 +50,16 @@ def shown(splats: Any) -> Shown:
 def show(splats: Any, now: Shown, undo: str) -> None:
     """The object shows other splats as selected or hidden. undo: the label of the undo step; "" = none."""
     own = splats.splatwright
-    if shown(splats) == now:
+    if shown(splats) == now and not (undo and splats.name in _without_step):
         return
     own.version, own.selection, own.hidden = now.version, now.selection, now.hidden
     eyes.mark_stale()
     current.redraw()
     if undo:
+        _without_step.discard(splats.name)
         objects.push_undo(undo)
+    else:
+        _without_step.add(splats.name)
 
 
 def of(items: Iterable[Any]) -> tuple[str, ...]:
@@ -108,6 +112,7 @@ def take_back(splats: Any, before: Shown) -> None:
         _waiting.append(Change(splats.name, lambda now: before.select(by), lambda now, info: before, ""))
     else:
         show(splats, before, "")
+        _without_step.discard(splats.name)
 
 
 def knows_labels(splats: Any) -> bool:
@@ -219,6 +224,7 @@ def unregister() -> None:
     global _is_asking
     current.unlisten(_heard)
     _waiting.clear()
+    _without_step.clear()
     _wanted.clear()
     _counted.clear()
     _is_asking = False

@@ -132,7 +132,10 @@ class VolumeTool(SelectTool):
     bl_icon = "ops.mesh.primitive_sphere_add_gizmo"
     bl_keymap = (
         _key("place_volume", "LEFTMOUSE"),
-        *(_key("select_volume", "RET", properties=(("mode", mode),), **held) for mode, held in (*_MODES, _BOTH)),
+        *(
+            _key("select_volume", "RET", "PRESS", properties=(("mode", mode),), **held)
+            for mode, held in (*_MODES, _BOTH)
+        ),
         *_SHARED,
     )
 
