@@ -29,7 +29,9 @@ Mode = Literal["set", "add", "subtract", "intersect"]
 SetName = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 # label (-1 = none) and its confidence: once objects were told apart. visibility: once the version has been indexed;
 # 1 = as much as the mean splat shows.
-Attribute = Literal["opacity", "size", "elongation", "distance", "sh_energy", "label", "confidence", "visibility"]
+Attribute = Literal[
+    "opacity", "size", "elongation", "distance", "sh_energy", "label", "confidence", "visibility", "x", "y", "z"
+]
 
 # ---- by what
 

@@ -78,4 +78,7 @@ _VALUES: dict[str, Callable[[SplatCloud], np.ndarray]] = {
     "elongation": _elongation,
     "distance": _distance,
     "sh_energy": _sh_energy,
+    "x": lambda cloud: np.ascontiguousarray(cloud.means[:, 0]),
+    "y": lambda cloud: np.ascontiguousarray(cloud.means[:, 1]),
+    "z": lambda cloud: np.ascontiguousarray(cloud.means[:, 2]),
 }

@@ -27,6 +27,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         selection_marks,
         selection_properties,
         selections,
+        splat_centers,
         versions,
         view_flight,
         view_masks,
@@ -50,6 +51,7 @@ def _rooms() -> tuple[ModuleType, ...]:
         held_versions,
         copies,
         viewport,
+        splat_centers,  # over the splats
         selection_marks,
         measured_views,
         view_flight,

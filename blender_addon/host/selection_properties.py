@@ -17,6 +17,9 @@ ATTRIBUTES = (
     ("sh_energy", "View Dependence", "How much a splat's color changes with the direction it is seen from"),
     ("visibility", "Visibility", "How much is seen of a splat: 1 is as much as of the mean one. Press Prepare first"),
     ("confidence", "Confidence", "How sure it is to which object a splat belongs, 0 to 1. Press Tell Apart first"),
+    ("x", "X", "Of the centre, in the splats' own frame"),
+    ("y", "Y", "Of the centre, in the splats' own frame"),
+    ("z", "Z", "Of the centre, in the splats' own frame"),
     ("label", "Object", "The number of the object that a splat belongs to; 0 is none. Press Tell Apart first"),
 )
 
@@ -55,6 +58,11 @@ class SelectionProperties(bpy.types.PropertyGroup):
     surface_only: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Surface Only",
         description="Only splats that are seen, not what lies behind them",
+        options=set(),
+    )
+    show_centers: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Show Centers",
+        description="Draw a point at the centre of each splat of the active object, also where others hide it",
         options=set(),
     )
     brush_radius: bpy.props.IntProperty(  # type: ignore[valid-type]

@@ -40,6 +40,7 @@ class SPLATWRIGHT_PT_select(SidebarPanel, bpy.types.Panel):
 def _draw_counts(layout: Any, splats: Any) -> None:
     selected, hidden = selections.counted(splats), selections.hidden_of(splats)
     layout.label(text=selecting.selected_of(selected) if selected else "No splats selected", icon="RESTRICT_SELECT_OFF")
+    layout.prop(bpy.context.scene.splatwright.select, "show_centers")
     if hidden is not None:
         layout.label(text=f"{wording.splats(hidden.count)} hidden", icon="HIDE_ON")
 

@@ -505,6 +505,29 @@ def test_a_volume_is_put_around_a_splat_and_selects_as_it_is_drawn(
         bpy.ops.splatwright.select_volume(object=name)
 
 
+def test_centers_are_drawn_where_splats_are_apart_for_selected_ones_and_without_hidden_ones(
+    connected: ModuleType, ball: Any, room: Room
+) -> None:
+    import bpy
+
+    means, shown = centres(connected, ball), room("host.splat_centers")
+
+    def parts(count: int) -> Any:
+        assert connected.wait_until(lambda: sum(len(part) for part, _ in shown.of(ball) or ()) == count, 20)
+        return [part for part, _ in shown.of(ball)]
+
+    others, selected = parts(len(means))
+    assert np.allclose(others, means) and not len(selected)
+    assert bpy.ops.splatwright.select_range(attribute="x", low=0, high=9) == {"FINISHED"}
+    assert connected.wait_until(lambda: shown.of(ball) and len(shown.of(ball)[1][0]) > 0, 20)
+    others, selected = parts(len(means))
+    right = means[:, 0] >= 0
+    assert np.allclose(selected, means[right]) and np.allclose(others, means[~right])
+    assert bpy.ops.splatwright.hide_selected() == {"FINISHED"}
+    others, selected = parts(int((~right).sum()))
+    assert np.allclose(others, means[~right]) and not len(selected)
+
+
 def test_a_recipe_of_the_edits_is_saved(connected: ModuleType, ball: Any, tmp_path: Path) -> None:
     import json
 

@@ -197,6 +197,14 @@ def test_a_lasso_and_a_brush_extend_and_subtract_and_escape_changes_nothing(wind
     ends = np.array(stroke)
     nearest = np.stack([np.full(len(places), x), places[:, 1].clip(ends[0, 1], ends[1, 1])], 1)
     painted = np.linalg.norm(places - nearest, axis=1) <= brush
+    window.move(*stroke[0])
+    window._simulate("LEFTMOUSE", "PRESS", *stroke[0], ctrl=True)
+    window._simulate("MOUSEMOVE", "NOTHING", *stroke[1], ctrl=True)
+    count(window, int((middle & ~painted).sum()))
+    window.look("5 a brush stroke, still held, whose splats are not tinted any more")
+    window.press("ESC")
+    window._simulate("LEFTMOUSE", "RELEASE", *stroke[1])
+    count(window, int(middle.sum()))
     window.drag(*stroke, ctrl=True)
     count(window, int((middle & ~painted).sum()))
     window.look("6 a lasso, and a brush stroke taken out of it")
@@ -299,3 +307,26 @@ _MASKS = (
     f"__import__('importlib').import_module('{NAME}.host.view_masks')"
     ".of(splats.splatwright.asset, splats.splatwright.version)"
 )
+
+
+def test_a_ball_that_is_put_around_a_splat_selects_what_it_encloses(window: BlenderWindow) -> None:
+    take_up(window, "volume")
+    places, (x, y), radius = on_screen(window)
+    window.click(x + 0.5 * radius, y)
+    window.wait("bpy.context.scene.splatwright.box is not None")
+    window.enter_viewport()
+    window.press("S")
+    window.press("TWO")
+    window.press("RET")
+    window.look("14 a ball around a splat, twice as large")
+    window.press("RET")
+    wait_for(lambda: 0 < (window.run(_SELECTED) or 0) < len(places), "a part selected", 30)
+    window.view("15 what it encloses is selected")
+    window.run(
+        "bpy.context.scene.splatwright.select.show_centers = True; bpy.context.view_layer.objects.active = splats"
+    )
+    time.sleep(2)
+    window.look("16 with the centres of all, and of those that are selected")
+
+
+_SELECTED = _COUNT.replace("bpy.context.view_layer.objects.active", "bpy.data.objects['ball']")
