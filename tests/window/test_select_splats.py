@@ -50,6 +50,7 @@ def window(opened: BlenderWindow, saved: Path) -> Iterator[BlenderWindow]:
     opened.run(_FIND)
     opened.settle()
     opened.enter_viewport()
+    opened.press("ESC")  # Blender takes keys that were held with the press before for held in the next drag
     yield opened
 
 
@@ -124,7 +125,9 @@ def count(window: BlenderWindow, expected: int) -> None:
     try:
         wait_for(is_expected, f"{expected} selected", 30)
     except AssertionError:
-        raise AssertionError(f"{found[-1]} are selected and not {expected}") from None
+        window.look("not selected")
+        failure = window.session("str(session.failure)")
+        raise AssertionError(f"{found[-1]} are selected and not {expected}; said was: {failure}") from None
 
 
 def within(places: np.ndarray, low: Place, high: Place) -> np.ndarray:
