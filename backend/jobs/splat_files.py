@@ -129,5 +129,6 @@ def read_given_splats(path: Path, edited_from: Path | None) -> GivenSplats:
 
     edited_from: the splats as they were trained, when they were edited since. Raises UserError as `read_splat_file`.
     """
-    before = None if edited_from is None else read_splat_file(edited_from)[0].cloud
-    return GivenSplats(read_splat_file(path)[0].cloud, before=before)
+    cloud = read_splat_file(path)[0].cloud
+    edits = () if edited_from is None else ((read_splat_file(edited_from)[0].cloud, cloud),)
+    return GivenSplats(cloud, edits=edits)

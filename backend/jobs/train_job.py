@@ -22,6 +22,7 @@ from backend.jobs.upright import upward
 from backend.jobs.work import Ending
 from backend.methods import registry
 from backend.rigging.binding import faces_to_hang_on
+from backend.splats.cloud import SplatCloud
 from backend.splats.io.mesh_files import write_mesh
 from backend.splats.moved import moved_cloud
 from backend.splats.representation import Representation
@@ -177,6 +178,7 @@ class TrainJobs:
             job=card.id,
             parent="" if start is None else start.id,
             moved=None if start is None else start.moved,
+            photo_edits=() if start is None else start.edits,
             extra=extra,
             antialiased=settings.antialiased,
             binding=None if result.binding is None else result.binding.to_arrays(),
@@ -213,16 +215,19 @@ class TrainJobs:
         return self._assets.version(wish.start_asset, wish.start_version) if wish.start_asset else None
 
     def _given(self, wish: Train) -> GivenSplats:
-        """The version that was asked for, and what it was before it was edited, in the version's frame."""
+        """The version that was asked for, and its edits, in the version's frame."""
         version = self._assets.version(wish.start_asset, wish.start_version)
-        before = None
-        if version.edited_from:
-            origin = self._assets.version(wish.start_asset, version.edited_from)
-            before = self._assets.read(origin)
-            if version.moved != origin.moved:
-                before = moved_cloud(before, version.frame_from_made @ np.linalg.inv(origin.frame_from_made))
+
+        def here(identifier: str) -> SplatCloud:
+            other = self._assets.version(wish.start_asset, identifier)
+            cloud = self._assets.read(other)
+            if other.moved == version.moved:
+                return cloud
+            return moved_cloud(cloud, version.frame_from_made @ np.linalg.inv(other.frame_from_made))
+
+        edits = tuple((here(before), here(after)) for before, after in version.edits)
         learns = self._selections.read(version, wish.start_selection) if wish.learns == "selection" else None
-        return GivenSplats(self._assets.read(version), learns=learns, before=before)
+        return GivenSplats(self._assets.read(version), learns=learns, edits=edits)
 
     def _capture_folder(self, wish: Train) -> Path:
         return capture_folder(wish.capture, self._captures)

@@ -146,7 +146,7 @@ def run_training(
     method, settings = _method_and_settings(request)
     device = choose_device(request.device)
     scene = _read(request, device, folder, job, on_capture)
-    if scene.given is not None and scene.given.before is not None:
+    if scene.given is not None and scene.given.edits:
         scene = _edited_alike(scene, scene.given, settings, job)
     job.note(_plan_in_words(scene, method.label))
     result = _run(method, settings, scene, request.resume, folder, job)
@@ -218,7 +218,7 @@ def _edited_alike(scene: _Scene, given: GivenSplats, settings: TrainingSettings,
     frame = SceneFrame.around([photo.camera for photo in scene.train_photos], given.cloud.means)
     photos = edited_photos(
         (*scene.train_photos, *scene.test_photos),
-        given,
+        given.edits,
         device=scene.plan.device,
         near=settings.near_plane * frame.extent,
         antialiased=settings.antialiased,

@@ -129,6 +129,7 @@ class AssetStore:
         extra: Arrays | None = None,
         parent: str = "",
         moved: Matrix | None = None,
+        photo_edits: tuple[tuple[str, str], ...] = (),
         identifier: str = "",
     ) -> VersionCard:
         """Stores a whole cloud as the newest version.
@@ -137,7 +138,7 @@ class AssetStore:
             splat's face is in faces (negative = none), and rigid says which of them are far.
         extra: further numbers of each splat by name, [N] each.
         parent: the version that it was made from.
-        moved: as in `VersionCard`.
+        moved, photo_edits: as in `VersionCard`.
         identifier: of the version; adding the same one again leaves it as it is.
         Raises UserError when the disk is full.
         """
@@ -151,6 +152,7 @@ class AssetStore:
             kind="whole",
             parent=parent,
             moved=moved,
+            photo_edits=photo_edits,
             label=label,
             job=job,
             splats=len(cloud),
@@ -202,6 +204,7 @@ class AssetStore:
             antialiased=parent.antialiased,
             bounds=_bounds(cloud),
             extra=parent.extra,
+            photo_edits=parent.photo_edits,
             edited_from=parent.edited_from or ("" if asked is None else parent.id),
             moved=parent.moved if moved is None else _wire(moved @ parent.frame_from_made),
             asked=asked,

@@ -58,6 +58,8 @@ class VersionCard(Card, frozen=True, tag="version"):
     far_splats: int | None = None  # of these, how many are too far from it to be stretched with it
     extra: tuple[str, ...] = ()  # names of further numbers that each splat has
     edited_from: str = ""  # the version that it was edited from, over all edits in between; "" = it was not edited
+    # The rounds of edits that the photos went through which it was trained on, as versions before and after each.
+    photo_edits: tuple[tuple[str, str], ...] = ()
     moved: Matrix | None = None  # what carried the frame that it was made in to its own; None = nothing did
     asked: dict[str, Any] | None = None  # the edit that made it, by the names of `RunMethod`; None = it was no edit
     bytes: int = 0  # of the payload
@@ -66,6 +68,11 @@ class VersionCard(Card, frozen=True, tag="version"):
     @property
     def owner(self) -> str:
         return self.asset
+
+    @property
+    def edits(self) -> tuple[tuple[str, str], ...]:
+        """All rounds of edits since the first training, as versions before and after each."""
+        return (*self.photo_edits, *(((self.edited_from, self.id),) if self.edited_from else ()))
 
     @property
     def frame_from_made(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _unreachable_versions(workspace: Workspace, now: float) -> list[tuple[AssetC
     waiting = [identifier for identifier in reached if identifier in versions]
     while waiting:
         version = versions[waiting.pop()]
-        for needed in (version.base, version.edited_from):
+        for needed in (version.base, *itertools.chain(*version.edits)):
             if needed in versions and needed not in reached:
                 waiting.append(needed)
                 reached.add(needed)

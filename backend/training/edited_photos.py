@@ -13,7 +13,7 @@ from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.rendering import CloudRenderer
 from backend.splats.sh_basis import C0
-from backend.training.given_splats import GivenSplats, same_places
+from backend.training.given_splats import same_places
 
 _ONE = 0.5 / C0  # a coefficient whose colour is 1
 _NOTHING = 1 / 512  # of a pixel: a smaller change is left out
@@ -21,7 +21,7 @@ _NOTHING = 1 / 512  # of a pixel: a smaller change is left out
 
 def edited_photos(
     photos: Sequence[Photo],
-    given: GivenSplats,
+    edits: Sequence[tuple[SplatCloud, SplatCloud]],
     *,
     device: str,
     near: float,
@@ -31,27 +31,36 @@ def edited_photos(
 ) -> list[Photo]:
     """The same photos where splats changed their colours only, with that change added to their pixels.
 
+    edits: as in `GivenSplats`; photos go through one after the other.
+
     The farther a colour moved, the less a photo's difference from the splats is worth: it is that of the old colour.
     Where splats were deleted, moved or added, a photo cannot say what it would show: there it becomes what the edited
     splats show, by as much as those splats cover of the pixel, before or after.
     near: nearer splats are not drawn, in the capture's units. background: sRGB 0..1, behind photos without alpha.
     """
-    before = given.before
-    if before is None:
-        return list(photos)
-    after = given.cloud
-    drawn = [CloudRenderer(cloud, device, antialiased=antialiased) for cloud in (before, after)]
-    marked = [
-        CloudRenderer(_marked(cloud, ~same_places(cloud, other)), device, antialiased=antialiased)
-        for cloud, other in ((before, after), (after, before))
-    ]
-    edited = []
-    for number, photo in enumerate(photos, 1):
-        then, now = (_pixels(renderer, photo.camera, near) for renderer in drawn)
-        covered = np.maximum(*(_pixels(renderer, photo.camera, near)[..., :1] for renderer in marked))
-        edited.append(_edited(photo, then, now, covered, np.array(background, np.float32)))
-        on_progress(number, len(photos))
+    edited, steps = list(photos), len(edits) * len(photos)
+    for number, (before, after) in enumerate(edits):
+        edit = _Edit(before, after, device, antialiased)
+        for place, photo in enumerate(edited):
+            edited[place] = edit.of(photo, near, np.array(background, np.float32))
+            on_progress(number * len(photos) + place + 1, steps)
     return edited
+
+
+class _Edit:
+    """Draws splats as they were before and after an edit."""
+
+    def __init__(self, before: SplatCloud, after: SplatCloud, device: str, antialiased: bool) -> None:
+        self._drawn = [CloudRenderer(cloud, device, antialiased=antialiased) for cloud in (before, after)]
+        self._marked = [
+            CloudRenderer(_marked(cloud, ~same_places(cloud, other)), device, antialiased=antialiased)
+            for cloud, other in ((before, after), (after, before))
+        ]
+
+    def of(self, photo: Photo, near: float, background: np.ndarray) -> Photo:
+        then, now = (_pixels(renderer, photo.camera, near) for renderer in self._drawn)
+        covered = np.maximum(*(_pixels(renderer, photo.camera, near)[..., :1] for renderer in self._marked))
+        return _edited(photo, then, now, covered, background)
 
 
 def _edited(photo: Photo, before: np.ndarray, after: np.ndarray, covered: np.ndarray, background: np.ndarray) -> Photo:

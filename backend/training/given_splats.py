@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +29,14 @@ ORIGINS = "origins"  # the parameter that is not learned: of each splat, the num
 class GivenSplats:
     """What a training goes on from, in the capture's frame.
 
-    before: the splats as they were learned, when they were edited since: what was edited away does not grow back, and
-    what the photos show of it is not learned again (`edited_photos`).
+    edits: the splats as they were learned and as they were edited then, once for each time that this was done before a
+    training: what was edited away does not grow back, and what the photos show of it is not learned again
+    (`edited_photos`).
     """
 
     cloud: SplatCloud
     learns: np.ndarray | None = None  # bool [N]: the others stay as they are to the last bit; None = all may change
-    before: SplatCloud | None = None
+    edits: tuple[tuple[SplatCloud, SplatCloud], ...] = ()
 
     def __post_init__(self) -> None:
         """Raises UserError when there is nothing to learn."""
@@ -44,21 +46,18 @@ class GivenSplats:
     def digest(self) -> bytes:
         """Tells one such start from another."""
         digest = hashlib.sha256()
-        for cloud in (self.cloud, self.before):
-            if cloud is not None:
-                for array in (cloud.means, cloud.quats, cloud.log_scales, cloud.opacity_logits, cloud.sh):
-                    digest.update(np.ascontiguousarray(array).tobytes())
+        for cloud in (self.cloud, *itertools.chain(*self.edits)):
+            for array in (cloud.means, cloud.quats, cloud.log_scales, cloud.opacity_logits, cloud.sh):
+                digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(b"all" if self.learns is None else np.packbits(self.learns).tobytes())
         return digest.digest()
 
     def closed_space(self, frame: SceneFrame, device: torch.device) -> ClosedSpace | None:
         """Where splats were deleted, or moved away, and no new ones may come; None = nowhere."""
-        if self.before is None:
+        gone = [before.means[~same_places(before, after)] for before, after in self.edits]
+        if not any(map(len, gone)):
             return None
-        gone = ~same_places(self.before, self.cloud)
-        if not gone.any():
-            return None
-        return ClosedSpace.around(frame.points(self.before.means[gone]), frame.points(self.cloud.means), device)
+        return ClosedSpace.around(frame.points(np.concatenate(gone)), frame.points(self.cloud.means), device)
 
     def values(self, frame: SceneFrame, device: torch.device, *, sh_degree: int) -> dict[str, Tensor]:
         """Parameters of the splats that learn, on the device."""

@@ -54,6 +54,25 @@ def test_a_version_that_was_edited_is_trained_on(room: Room, trained: JobState, 
     room.desk.hold("session", "blender", (coloured.version,))
 
 
+def test_what_was_edited_stays_so_in_the_next_training_too(room: Room, trained: JobState, tiny_capture: Path) -> None:
+    asset = trained.asset
+    first = cloud_of(room.desk.bake(asset, trained.version))
+    deleted = done(room, "delete", asset, box=RIGHT)
+    again = room.wait(go_on(room, tiny_capture, asset), "finished")
+    coloured = done(room, "color", asset, settings={"saturation": 0.0})
+    room.desk.hold("session", "blender", (coloured.version,))
+    collect(room.desk._workspace, now=4e9)
+    kept = {found.version for found in room.desk.versions(asset)}
+    assert {trained.version, deleted.version, again.version, coloured.version} <= kept
+    third = room.wait(go_on(room, tiny_capture, asset), "finished")
+    fourth = room.wait(go_on(room, tiny_capture, asset), "finished")
+    for state in (third, fourth):
+        cloud = cloud_of(room.desk.bake(asset, state.version))
+        assert (cloud.means[:, 0] < 0.3).all(), "what was deleted before the second training"
+        saturation, of_first = (np.abs(np.diff(one.sh[:, 0], axis=1)).mean() for one in (cloud, first))
+        assert saturation < 0.5 * of_first, "what was coloured before the third"
+
+
 def test_what_an_edit_came_from_is_kept_for_trainings(room: Room, trained: JobState, tiny_capture: Path) -> None:
     edited = done(room, "color", trained.asset, settings={"exposure": -1.0})
     kept = {found.version for found in room.desk.versions(trained.asset)}

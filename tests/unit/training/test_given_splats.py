@@ -43,7 +43,7 @@ def continued(ball_inputs: MakeInputs, given: GivenSplats, method: str, steps: i
     """As the jobs do it: the photos are edited like the splats."""
     inputs = ball_inputs(steps=steps, max_splats=700)
     photos = edited_photos(
-        inputs.train_photos, given, device="cpu", near=0.01, antialiased=False, background=(0.0, 0.0, 0.0)
+        inputs.train_photos, given.edits, device="cpu", near=0.01, antialiased=False, background=(0.0, 0.0, 0.0)
     )
     return trained(replace(inputs, train_photos=photos, start=given), method)
 
@@ -87,9 +87,9 @@ def test_what_was_deleted_does_not_grow_back(ball_inputs: MakeInputs, finished: 
     left = finished.select(~near_red(finished))
     again = trained(replace(ball_inputs(steps=120, max_splats=900), start=GivenSplats(left)), method).cloud
     assert red_seen(again, inputs) > 0.2, "without knowing of the edit it does grow back"
-    made = continued(ball_inputs, GivenSplats(left, before=finished), method, steps=120).cloud
+    made = continued(ball_inputs, GivenSplats(left, edits=((finished, left),)), method, steps=120).cloud
     assert red_seen(made, inputs) < red_seen(left, inputs) + 0.05
-    space = GivenSplats(left, before=finished).closed_space(inputs.frame(), torch.device("cpu"))
+    space = GivenSplats(left, edits=((finished, left),)).closed_space(inputs.frame(), torch.device("cpu"))
     assert space is not None and not space.holds(torch.tensor(inputs.frame().points(made.means))).any()
 
 
@@ -101,7 +101,7 @@ def test_colours_that_were_edited_stay(ball_inputs: MakeInputs, finished: SplatC
     inputs = ball_inputs()
     plain = trained(replace(ball_inputs(steps=120, max_splats=700), start=GivenSplats(green)), method).cloud
     assert red_seen(plain, inputs) > 0.1, "without knowing of the edit the photos win"
-    made = continued(ball_inputs, GivenSplats(green, before=finished), method, steps=120).cloud
+    made = continued(ball_inputs, GivenSplats(green, edits=((finished, green),)), method, steps=120).cloud
     assert red_seen(green, inputs) < -0.2 and abs(red_seen(made, inputs) - red_seen(green, inputs)) < 0.12
 
 
@@ -135,9 +135,9 @@ def test_splats_remember_which_they_come_from(ball_inputs: MakeInputs, finished:
 def test_photos_change_only_where_the_edit_is_seen(ball_inputs: MakeInputs, finished: SplatCloud) -> None:
     inputs = ball_inputs(transparent=True)
     options = {"device": "cpu", "near": 0.01, "antialiased": False, "background": (0.0, 0.0, 0.0)}
-    assert edited_photos(inputs.train_photos, GivenSplats(finished), **options) == list(inputs.train_photos)
+    assert edited_photos(inputs.train_photos, (), **options) == list(inputs.train_photos)
     left = finished.select(~near_red(finished))
-    edited = edited_photos(inputs.train_photos, GivenSplats(left, before=finished), **options)
+    edited = edited_photos(inputs.train_photos, ((finished, left),), **options)
     reds = []
     for old, new in zip(inputs.train_photos, edited, strict=True):
         changed = (old.rgb != new.rgb).any(axis=-1)
@@ -147,6 +147,20 @@ def test_photos_change_only_where_the_edit_is_seen(ball_inputs: MakeInputs, fini
         reds.append(new.rgb[is_red][:, 0])
         assert changed[is_red].mean() > 0.9 and np.abs(new.rgb[is_blue].astype(int) - old.rgb[is_blue]).mean() < 25
     assert np.concatenate(reds).mean() < 0.75 * 255
+
+
+def test_photos_go_through_each_round_of_edits(ball_inputs: MakeInputs, finished: SplatCloud) -> None:
+    inputs = ball_inputs(transparent=True)
+    options = {"device": "cpu", "near": 0.01, "antialiased": False, "background": (0.0, 0.0, 0.0)}
+    left = finished.select(~near_red(finished))
+    dark = replace(left, sh=left.sh - np.float32(0.5))
+    once = edited_photos(inputs.train_photos, ((finished, left),), **options)
+    both = edited_photos(inputs.train_photos, ((finished, left), (left, dark)), **options)
+    then = edited_photos(once, ((left, dark),), **options)
+    assert all((one.rgb == other.rgb).all() for one, other in zip(both, then, strict=True))
+    assert any((one.rgb != other.rgb).any() for one, other in zip(both, once, strict=True))
+    gone = GivenSplats(dark, edits=((finished, left), (left, dark))).closed_space(inputs.frame(), torch.device("cpu"))
+    assert gone is not None, "what the first round deleted stays away"
 
 
 def test_space_is_closed_inside_too_and_open_where_splats_stayed() -> None:
