@@ -18,7 +18,7 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
-from . import cameras, render_nodes
+from . import cameras, image_files, render_nodes
 from .changed_settings import Setting, changed
 
 _NOTHING = 1e9  # what is farther is no surface: Blender says 1e10
@@ -85,15 +85,8 @@ def _end_rendering() -> None:
 
 def _values(path: Path) -> npt.NDArray[np.float32]:
     """The file, which has two pixels for each of the picture along each side, as [H, W, 4]."""
-    image: Any = bpy.data.images.load(str(path))
-    try:
-        image.colorspace_settings.name = "Non-Color"
-        width, height = image.size
-        values = np.empty(width * height * 4, np.float32)
-        image.pixels.foreach_get(values)
-    finally:
-        bpy.data.images.remove(image)
-    depth = values.reshape(height, width, 4)[::-1, :, 0]  # Blender's rows run upward
+    depth = image_files.first_channel(path)
+    height, width = depth.shape
     quarters = depth.reshape(height // 2, 2, width // 2, 2).transpose(0, 2, 1, 3).reshape(height // 2, width // 2, 4)
     return np.where((quarters > 0) & (quarters < _NOTHING), quarters, np.inf).astype(np.float32)
 

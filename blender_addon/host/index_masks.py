@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..core.camera import as_matrix
 from ..protocol import errors, selecting
-from . import cameras, objects
+from . import cameras, image_files, objects
 from .changed_settings import Setting, changed
 
 LONGEST = 512  # pixels along the longer side of a mask
@@ -65,15 +65,7 @@ def _view(scene: Any, splats: Any, camera: Any, material: Any, path: Path) -> se
 
 def _read(path: Path) -> npt.NDArray[np.uint8]:
     """The indices, [H, W]; 0 where nothing is."""
-    image: Any = bpy.data.images.load(str(path))
-    try:
-        image.colorspace_settings.name = "Non-Color"
-        width, height = image.size
-        values = np.empty(width * height * 4, np.float32)
-        image.pixels.foreach_get(values)
-    finally:
-        bpy.data.images.remove(image)
-    indices = np.rint(values.reshape(height, width, 4)[::-1, :, 0])  # Blender's rows run upward
+    indices = np.rint(image_files.first_channel(path))
     return np.ascontiguousarray(indices.clip(0, _MOST), np.uint8)
 
 

@@ -15,7 +15,7 @@ import bpy
 
 from ..core import events
 from ..host import current
-from ..protocol import errors, messages, things
+from ..protocol import errors, messages, selecting, things
 from . import uploads
 
 if TYPE_CHECKING:  # Blender starts without what only asking needs
@@ -97,6 +97,26 @@ def learn(job: things.JobState | None = None, asset: things.AssetInfo | None = N
         current.dispatch(events.Heard(messages.AssetChanged(asset=asset), now))
     if job is not None and job.job not in session.jobs:
         current.dispatch(events.JobsCame((job,), now, is_all=False))
+
+
+def run_job(wish: selecting.IndexVersion | selecting.LabelSplats, ended: Callable[[things.JobState], None]) -> None:
+    """Begins a job. ended: is called with the state in which it ended. Without a window it has when this returns.
+
+    Raises UserError.
+    """
+    begun: list[str] = []
+
+    def ask_for_it(backend: remote.Backend) -> things.JobState:
+        return backend.request(wish, messages.JobAccepted).job
+
+    def started(state: things.JobState) -> None:
+        begun.append(state.job)
+        learn(state)
+        when_ended(state.job, ended)
+
+    ask(ask_for_it, started)
+    if not current.is_interactive():
+        wait_for_job(begun[0])
 
 
 def when_ended(job: str, callback: Callable[[things.JobState], None]) -> None:

@@ -12,7 +12,7 @@ from ..host import selections
 from ..protocol import selecting
 from .operators_gestures import SeenFrom, place_in, view_of
 from .operators_prepare import change_by_neighbours
-from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator, mode_called, refuse_none_selected
+from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator, refuse_none_selected
 
 _USUAL = "units of the splats' own frame; 0: a few times the usual distance"
 
@@ -125,9 +125,7 @@ class SPLATWRIGHT_OT_select_floaters(SelectOperator, bpy.types.Operator):
         return selecting.Floaters(most=self.most, distance=self.distance)
 
     def act(self, context: Any, splats: Any) -> None:
-        by, mode = self.selector(context, splats), mode_called(self.mode)
-        wanted = selections.Change(splats.name, lambda now: now.select(by, mode), Shown.with_selected, UNDO_LABEL)
-        change_by_neighbours(self, splats, wanted)
+        change_by_neighbours(self, splats, self.wanted(context, splats))
 
 
 class SPLATWRIGHT_OT_select_contributing(SeenFrom, SelectOperator, bpy.types.Operator):

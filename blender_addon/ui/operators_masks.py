@@ -9,15 +9,15 @@ import bpy
 
 from ..core.gestures import Shape
 from ..core.selecting import Shown
-from ..host import current, index_masks, selections, view_masks
-from ..protocol import errors, messages, selecting, things
+from ..host import index_masks, selections, view_masks
+from ..protocol import errors, selecting, things
 from . import asking
 from .chosen_splats import object_called
 from .operators_gestures import DrawnOperator
 from .operators_select import UNDO_LABEL, SelectOperator, SplatsOperator
 
 if TYPE_CHECKING:
-    from ..protocol import remote
+    pass
 
 _MOST_VIEWS = 60  # of one request
 
@@ -101,24 +101,13 @@ def _tell_apart(
     wish = selecting.LabelSplats(asset=own.asset, version=own.version, hidden=own.hidden, views=views, capture=capture)
     chosen = context.scene.splatwright.select
     label, bias = chosen.object_number, chosen.bias
-    begun: list[str] = []
-
-    def ask(backend: remote.Backend) -> things.JobState:
-        return backend.request(wish, messages.JobAccepted).job
-
-    def started(state: things.JobState) -> None:
-        begun.append(state.job)
-        asking.learn(state)
-        asking.when_ended(state.job, ended)
 
     def ended(state: things.JobState) -> None:
         if state.status == "finished" and name in bpy.data.objects:
             by = selecting.Labelled(label=label, bias=bias)
             selections.change(selections.Change(name, lambda now: now.select(by), Shown.with_selected, UNDO_LABEL))
 
-    asking.ask(ask, started)
-    if not current.is_interactive():
-        asking.wait_for_job(begun[0])
+    asking.run_job(wish, ended)
 
 
 class SPLATWRIGHT_OT_select_labelled(SelectOperator, bpy.types.Operator):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from ..host import current, histograms, selections
-from ..protocol import messages, selecting, things
+from ..protocol import selecting, things
 from . import asking
 from .operators_select import SplatsOperator
 
 if TYPE_CHECKING:
-    from ..protocol import remote
+    pass
 
 _FEW = 200_000  # splats whose neighbours are found while one waits
 
@@ -56,15 +56,6 @@ def change_by_neighbours(operator: SplatsOperator, splats: Any, *changes: select
 def _begin(splats: Any, then: Callable[[], None]) -> None:
     asset, version = splats.splatwright.asset, splats.splatwright.version
     wish = selecting.IndexVersion(asset=asset, version=version)
-    begun: list[str] = []
-
-    def ask(backend: remote.Backend) -> things.JobState:
-        return backend.request(wish, messages.JobAccepted).job
-
-    def started(state: things.JobState) -> None:
-        begun.append(state.job)
-        asking.learn(state)
-        asking.when_ended(state.job, ended)
 
     def ended(state: things.JobState) -> None:
         if state.status == "finished":
@@ -72,9 +63,7 @@ def _begin(splats: Any, then: Callable[[], None]) -> None:
             histograms.forget(asset)
             then()
 
-    asking.ask(ask, started)
-    if not current.is_interactive():
-        asking.wait_for_job(begun[0])
+    asking.run_job(wish, ended)
 
 
 def register() -> None:

@@ -68,8 +68,11 @@ class SelectOperator(SplatsOperator):
     )
 
     def act(self, context: Any, splats: Any) -> None:
+        self.change(self.wanted(context, splats))
+
+    def wanted(self, context: Any, splats: Any) -> selections.Change:
         by, mode = self.selector(context, splats), mode_called(self.mode)
-        self.change(selections.Change(splats.name, lambda now: now.select(by, mode), Shown.with_selected, UNDO_LABEL))
+        return selections.Change(splats.name, lambda now: now.select(by, mode), Shown.with_selected, UNDO_LABEL)
 
     def selector(self, context: Any, splats: Any) -> selecting.Selector:
         raise NotImplementedError
