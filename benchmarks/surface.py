@@ -113,8 +113,9 @@ def measure_scene(scene: str, folder: Path, chosen: argparse.Namespace) -> list[
         began = time.perf_counter()
         result = method.run(settings, TrainingInputs(train, test, points, plan, start=start), QuietJob())
         seconds = time.perf_counter() - began
-        figures = surface_figures(result.cloud, mesh, [photo.camera for photo in train], result.near)
-        psnr, _ = mean_figures(evaluate(result.cloud, test, device="cpu", near=result.near))
+        drawn_as = getattr(settings, "antialiased", False)
+        figures = surface_figures(result.cloud, mesh, [photo.camera for photo in train], result.near, drawn_as)
+        psnr, _ = mean_figures(evaluate(result.cloud, test, device="cpu", near=result.near, antialiased=drawn_as))
         if way == "plain":
             plain, made = figures, result.cloud
         row: dict[str, str | float | bool] = {"scene": scene, "way": way, "psnr": psnr or 0.0, **figures}
@@ -133,7 +134,9 @@ def measure_scene(scene: str, folder: Path, chosen: argparse.Namespace) -> list[
     return rows
 
 
-def surface_figures(cloud: SplatCloud, mesh: TriangleMesh, cameras: list[Camera], near: float) -> dict[str, float]:
+def surface_figures(
+    cloud: SplatCloud, mesh: TriangleMesh, cameras: list[Camera], near: float, antialiased: bool
+) -> dict[str, float]:
     """thin: mean of smallest to largest scale. degrees: median angle of the shortest axis and the mesh's normal at its
     nearest point. chamfer: of the level set's points; depth_chamfer: of the drawn depth's."""
     cloud = cloud.select(cloud.finite())
@@ -143,7 +146,9 @@ def surface_figures(cloud: SplatCloud, mesh: TriangleMesh, cameras: list[Camera]
     corners = mesh.corners[closest_faces(cloud.means, mesh, np.arange(len(mesh.faces))).faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     cosines = np.abs((shortest * normals).sum(axis=1)) / np.linalg.norm(normals, axis=1)
-    level, depth = extracted_points(cloud, cameras, near, diagonal(mesh) / LARGEST_STEP)
+    level, depth = extracted_points(
+        CloudRepresentation(cloud, "cpu", antialiased=antialiased), cameras, near, diagonal(mesh) / LARGEST_STEP
+    )
     true_points = seen_points(points_of(mesh, TRUE_POINTS), mesh, cameras, near)
     return {
         "thin": float((scales.min(axis=1) / scales.max(axis=1)).mean()),
@@ -154,10 +159,10 @@ def surface_figures(cloud: SplatCloud, mesh: TriangleMesh, cameras: list[Camera]
 
 
 def extracted_points(
-    cloud: SplatCloud, cameras: list[Camera], near: float, largest_step: float
+    representation: CloudRepresentation, cameras: list[Camera], near: float, largest_step: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points [P, 3] of the level set that the cameras see, and of the depth that is drawn for them."""
-    density, random, representation = SplatDensity(cloud), np.random.default_rng(0), CloudRepresentation(cloud, "cpu")
+    density, random = SplatDensity(representation.bake()), np.random.default_rng(0)
     level, depth = [], []
     for camera in cameras:
         view = Viewpoint(camera.resized(FINER * camera.width, FINER * camera.height), near, 1e10)
