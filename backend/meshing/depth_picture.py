@@ -28,7 +28,12 @@ def take_depth_picture(
 ) -> DepthPicture:
     """largest_step: in world units; at steps in depth larger than that, mean depth lies between the two surfaces."""
     drawing = draw_scene(
-        (SceneObject(representation, np.eye(4)),), view.camera, device=device, near=view.near, far=view.far, depth=True
+        (SceneObject(representation, np.eye(4)),),
+        view.camera,
+        device=device,
+        near=view.near,
+        far=view.far,
+        ray_depth=True,
     )
     assert drawing.depth is not None
     alpha, mean_depth = drawing.alpha.cpu().numpy(), drawing.depth.cpu().numpy()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
+from backend.splats.depth_planes import depth_on_rays, depth_planes
 from backend.splats.raster import rasterization
 from backend.splats.raster.rasterization import RasterizeMode
 from backend.splats.representation import CloudRepresentation, Representation, Splats
@@ -88,6 +89,7 @@ def draw_scene(
     appearance: int = NEUTRAL,
     antialiased: bool = False,
     depth: bool = False,
+    ray_depth: bool = False,
     spread: bool = False,
     surface_depth: np.ndarray | None = None,
 ) -> Drawing:
@@ -95,6 +97,7 @@ def draw_scene(
 
     antialiased: also for representations that do not ask for it themselves.
     near, far: splats whose centre lies nearer or farther along the viewing axis, in world units, are not drawn.
+    ray_depth: depth, too, where rays meet splats instead of that of their centres (`backend/splats/depth_planes.py`).
     spread: also how far the splats of each pixel lie from their mean depth.
     surface_depth: [H, W] world units along the viewing axis, infinity where there is no surface: splats behind it are
         left out pixel by pixel, so that colour + (1 - alpha) * surface colour is exact. [H, W, 4]: four samples of each
@@ -105,7 +108,7 @@ def draw_scene(
     antialiased = antialiased or all(item.representation.antialiased for item in objects)
     mode: RasterizeMode = "antialiased" if antialiased else "classic"
     surface = None if surface_depth is None else torch.tensor(surface_depth, dtype=torch.float32, device=device)
-    if len(objects) == 1 and not camera.orthographic and not spread:
+    if len(objects) == 1 and not camera.orthographic and not (ray_depth or spread):
         scale = _even_scale(objects[0].world_from_object)
         if scale is not None:
             return _draw_one(objects[0], scale, camera, near, far, time, appearance, mode, depth, surface)
@@ -115,13 +118,16 @@ def draw_scene(
         return Drawing(
             nothing[..., None].repeat(1, 1, 3),
             nothing,
-            nothing.clone() if depth else None,
+            nothing.clone() if depth or ray_depth else None,
             nothing.clone() if spread else None,
         )
     means = torch.cat([part.means for part in placed])
     channels = torch.cat([part.colors for part in placed])
+    covariances = torch.cat([part.covariances for part in placed])
     if spread:
         channels = torch.cat([channels, _moments(means, camera)], 1)
+    if ray_depth:
+        channels = torch.cat([channels, depth_planes(means, covariances, camera)], 1)
     pictures, alphas, _ = rasterization(
         means,
         None,
@@ -134,17 +140,20 @@ def draw_scene(
         camera.height,
         near_plane=near,
         far_plane=far,
-        render_mode="RGB+ED" if depth else "RGB",
+        render_mode="RGB+ED" if depth and not ray_depth else "RGB",
         rasterize_mode=mode,
-        covars=torch.cat([part.covariances for part in placed]),
+        covars=covariances,
         camera_model="ortho" if camera.orthographic else "pinhole",
         surface_depths=None if surface is None else surface[None],
     )
     alpha = alphas[0, ..., 0]
+    mean_depth = pictures[0, ..., -1] if depth else None
+    if ray_depth:
+        mean_depth = depth_on_rays(pictures[0, ..., -3:], alpha)
     return Drawing(
         pictures[0, ..., :3],
         alpha,
-        pictures[0, ..., -1] if depth else None,
+        mean_depth,
         _deviation(pictures[0, ..., 3:5], alpha) if spread else None,
     )
 

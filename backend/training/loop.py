@@ -34,7 +34,7 @@ from backend.training.representation import (
 from backend.training.schedule import Schedule
 from backend.training.settings import TrainingSettings
 from backend.training.start import start_splats
-from backend.training.views import Background, Picture, TrainingView, ViewOrder, load_views
+from backend.training.views import Background, Picture, TrainingView, ViewOrder, load_views, neighbours_of
 from shared_protocol.errors import UserError
 
 _JUDGED_PHOTOS = 4  # held-out photos behind the PSNR shown while training
@@ -62,6 +62,7 @@ class _Training:
         self.closed = None if inputs.start is None else inputs.start.closed_space(self.frame, self.device)
         self.background = Background.of(settings.background, inputs.has_transparency, self.device)
         self.views = self._load(inputs.train_photos, coarse=settings.coarse_until > 0)
+        self.neighbours = neighbours_of(self.views)
         self.judged_views = self._load(_spread(inputs.test_photos, _JUDGED_PHOTOS), coarse=False)
         self.store = self._open_store()
         self.order = ViewOrder(len(self.views), [])
@@ -97,8 +98,11 @@ class _Training:
         return self._result(finished)
 
     def _step(self, step: int) -> None:
-        view = self.views[self.order.next(self.generator)]
-        picture = view.half if self.schedule.is_coarse(step) else view.full
+        number, is_coarse = self.order.next(self.generator), self.schedule.is_coarse(step)
+        view = self.views[number]
+        picture, *neighbours = (
+            seen.half if is_coarse else seen.full for seen in (view, *(self.views[i] for i in self.neighbours[number]))
+        )
         background = self.background.draw(self.generator)
         splats = self.splats.splats(view.pose)
         image, alpha, info = self._draw(splats, picture, background, self.schedule.sh_degree(step))
@@ -114,6 +118,7 @@ class _Training:
             step=step,
             near=self.settings.near_plane,
             generator=self.generator,
+            neighbours=tuple(neighbours),
         )
         losses = torch.stack([part(seen) for part in self.recipe.losses])
         self._look_at(losses, step)

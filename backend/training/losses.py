@@ -30,6 +30,7 @@ class Comparison:
     step: int
     near: float  # splats whose centre is nearer are not drawn
     generator: torch.Generator  # for what a part draws by chance
+    neighbours: tuple[Picture, ...] = ()  # photos from nearby that look the same way
 
     @cached_property
     def surface(self) -> SurfacePicture:

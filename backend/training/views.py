@@ -16,6 +16,9 @@ from backend.training.frame import SceneFrame
 from backend.training.settings import background_color
 
 _SMALLEST_HALF = 16  # pixels; smaller photos stay as they are in the coarse part
+_NEIGHBOURS = 8  # photos, as in PGSR
+_LARGEST_TURN = 45.0  # degrees between the ways in which neighbours look
+_SMALLEST_BASELINE = 0.01  # camera extents: from nearly the same place, depth cannot be told
 _PHOTOS_ON_DEVICE = 0.25  # of the free memory; more photos than that wait in main memory
 
 
@@ -86,6 +89,21 @@ def load_views(
             half = _picture(_shrunk(rgb, size), alpha, weight, camera.resized(*size), device, where)
         views.append(TrainingView(full, half, pose_of(photo)))
     return views
+
+
+def neighbours_of(views: Sequence[TrainingView]) -> list[tuple[int, ...]]:
+    """For each view the numbers of the nearest ones that look the same way at the same pose, nearest first."""
+    poses = np.stack([view.full.viewmat[0].double().cpu().numpy() for view in views])
+    centres = -np.einsum("nji,nj->ni", poses[:, :3, :3], poses[:, :3, 3])
+    ways = poses[:, 2, :3]
+    found = []
+    for number, view in enumerate(views):
+        baselines = np.linalg.norm(centres - centres[number], axis=1)
+        fits = (ways @ ways[number] > np.cos(np.radians(_LARGEST_TURN))) & (baselines > _SMALLEST_BASELINE)
+        fits &= np.array([other.pose == view.pose for other in views])
+        nearest = np.argsort(baselines, kind="stable")
+        found.append(tuple(int(other) for other in nearest[fits[nearest]][:_NEIGHBOURS]))
+    return found
 
 
 def _premultiplied(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -17,9 +17,16 @@ from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.loop import train
 from backend.training.losses import photometric
 from backend.training.opaque_only import OpaqueOnly
+from backend.training.photo_consistency import PATCHES, photo_consistency
 from backend.training.recipe import Recipe
 from backend.training.settings import Antialiased, part_of_steps
-from backend.training.surface_losses import between, flatness, opacity_entropy, surface_alignment
+from backend.training.surface_losses import (
+    between,
+    depth_against_normals,
+    flatness,
+    opacity_entropy,
+    surface_alignment,
+)
 from shared_protocol.schema import setting
 
 _SAMPLES = {"cpu": 4_000, "cuda": 1_000_000}  # points a step; the paper has a million
@@ -50,6 +57,13 @@ class SugarSurfaceSettings(AdaptiveSettings, frozen=True, kw_only=True):
     normal_weight: Annotated[
         float, setting("Normal weight", "How strongly neighbours face the same way.", minimum=0, advanced=True)
     ] = 0.2
+    agree_weight: Annotated[
+        float, setting("Agree weight", "How strongly normals and depth are held together.", minimum=0, advanced=True)
+    ] = 0.1
+    photo_weight: Annotated[
+        float,
+        setting("Photo weight", "How strongly the surface goes where photos agree.", minimum=0, advanced=True),
+    ] = 0.05
     flat_weight: Annotated[
         float, setting("Flat weight", "How strongly splats lose their thickness.", minimum=0, advanced=True)
     ] = 10.0
@@ -82,6 +96,8 @@ def run(config: SugarSurfaceSettings, inputs: TrainingInputs, job: Job) -> Train
         photometric(config.ssim_weight),
         between(opacity_entropy(config.entropy_weight), opaque_from, align_from),
         between(aligned, align_from + 1, steps),
+        between(depth_against_normals(config.agree_weight), opaque_from, steps),
+        between(photo_consistency(config.photo_weight, samples=PATCHES[inputs.plan.device]), opaque_from, steps),
         between(flatness(config.flat_weight), opaque_from, steps),
     ]
     density = NoDensityControl() if continued else adaptive_density(config, inputs.plan)

@@ -13,6 +13,7 @@ from backend.training.density_settings import AdaptiveSettings, McmcSettings, ad
 from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.loop import train
 from backend.training.losses import LossPart, mean_opacity, mean_scale, photometric
+from backend.training.photo_consistency import PATCHES, photo_consistency
 from backend.training.recipe import Recipe
 from backend.training.settings import Antialiased, TrainingSettings, part_of_steps
 from backend.training.surface_losses import between, depth_against_normals, flatness
@@ -31,6 +32,10 @@ class SurfaceNormalsSettings(McmcSettings, frozen=True, kw_only=True):
     agree_weight: Annotated[
         float, setting("Agree weight", "How strongly normals and depth are held together.", minimum=0, advanced=True)
     ] = 0.05
+    photo_weight: Annotated[
+        float,
+        setting("Photo weight", "How strongly the surface goes where photos agree.", minimum=0, advanced=True),
+    ] = 0.05
     flat_weight: Annotated[
         float, setting("Flat weight", "How strongly splats lose their thickness.", minimum=0, advanced=True)
     ] = 10.0
@@ -45,6 +50,7 @@ def run(config: SurfaceNormalsSettings, inputs: TrainingInputs, job: Job) -> Tra
     losses: list[LossPart] = [
         photometric(config.ssim_weight),
         between(depth_against_normals(config.agree_weight), first, steps),
+        between(photo_consistency(config.photo_weight, samples=PATCHES[inputs.plan.device]), first, steps),
         between(flatness(config.flat_weight), first, steps),
     ]
     if config.control == "mcmc":
