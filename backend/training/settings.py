@@ -29,6 +29,16 @@ Antialiased = Annotated[
     bool, setting("Antialiased", "Small splats fade instead of growing to a pixel; the viewer must do the same.")
 ]
 
+AgreeWeight = Annotated[
+    float, setting("Agree weight", "How strongly normals and depth are held together.", minimum=0, advanced=True)
+]
+PhotoWeight = Annotated[
+    float, setting("Photo weight", "How strongly the surface goes where photos agree.", minimum=0, advanced=True)
+]
+FlatWeight = Annotated[
+    float, setting("Flat weight", "How strongly splats lose their thickness.", minimum=0, advanced=True)
+]
+
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Rates are those of a 30,000-step run in a scene whose camera extent is 1; fractions are of the run's steps."""

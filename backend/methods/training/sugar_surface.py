@@ -19,7 +19,7 @@ from backend.training.losses import photometric
 from backend.training.opaque_only import OpaqueOnly
 from backend.training.photo_consistency import PATCHES, photo_consistency
 from backend.training.recipe import Recipe
-from backend.training.settings import Antialiased, part_of_steps
+from backend.training.settings import AgreeWeight, Antialiased, FlatWeight, PhotoWeight, part_of_steps
 from backend.training.surface_losses import (
     between,
     depth_against_normals,
@@ -57,16 +57,9 @@ class SugarSurfaceSettings(AdaptiveSettings, frozen=True, kw_only=True):
     normal_weight: Annotated[
         float, setting("Normal weight", "How strongly neighbours face the same way.", minimum=0, advanced=True)
     ] = 0.2
-    agree_weight: Annotated[
-        float, setting("Agree weight", "How strongly normals and depth are held together.", minimum=0, advanced=True)
-    ] = 0.1
-    photo_weight: Annotated[
-        float,
-        setting("Photo weight", "How strongly the surface goes where photos agree.", minimum=0, advanced=True),
-    ] = 0.05
-    flat_weight: Annotated[
-        float, setting("Flat weight", "How strongly splats lose their thickness.", minimum=0, advanced=True)
-    ] = 10.0
+    agree_weight: AgreeWeight = 0.1
+    photo_weight: PhotoWeight = 0.05
+    flat_weight: FlatWeight = 10.0
     samples: (
         Annotated[
             int,

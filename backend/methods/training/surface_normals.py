@@ -15,7 +15,7 @@ from backend.training.loop import train
 from backend.training.losses import LossPart, mean_opacity, mean_scale, photometric
 from backend.training.photo_consistency import PATCHES, photo_consistency
 from backend.training.recipe import Recipe
-from backend.training.settings import Antialiased, TrainingSettings, part_of_steps
+from backend.training.settings import AgreeWeight, Antialiased, FlatWeight, PhotoWeight, TrainingSettings, part_of_steps
 from backend.training.surface_losses import between, depth_against_normals, flatness
 from shared_protocol.schema import setting
 
@@ -29,16 +29,9 @@ class SurfaceNormalsSettings(McmcSettings, frozen=True, kw_only=True):
     agree_from: Annotated[float, part_of_steps("Agree from", "From here on normals and depth are held together.")] = (
         7 / 30
     )
-    agree_weight: Annotated[
-        float, setting("Agree weight", "How strongly normals and depth are held together.", minimum=0, advanced=True)
-    ] = 0.05
-    photo_weight: Annotated[
-        float,
-        setting("Photo weight", "How strongly the surface goes where photos agree.", minimum=0, advanced=True),
-    ] = 0.05
-    flat_weight: Annotated[
-        float, setting("Flat weight", "How strongly splats lose their thickness.", minimum=0, advanced=True)
-    ] = 10.0
+    agree_weight: AgreeWeight = 0.05
+    photo_weight: PhotoWeight = 0.05
+    flat_weight: FlatWeight = 10.0
 
 
 @method(
