@@ -11,10 +11,9 @@ import math
 import numba
 import numpy as np
 
-from backend import machine
 from backend.meshing.depth_picture import DepthPicture
+from backend.meshing.memory import refuse_too_large
 from backend.splats.kernels import parallel_kernel
-from shared_protocol.errors import UserError
 
 BLOCK = 8  # grid points along its edge
 _BLOCK_BYTES = BLOCK**3 * 8  # distance and weight
@@ -77,11 +76,7 @@ class DistanceVolume:
         self.weight = np.zeros_like(self.distance)
 
     def _refuse_too_large(self, needed: float) -> None:
-        _, free = machine.memory()
-        if free is not None and needed > free:
-            message = f"A grid of resolution {self._resolution} needs {needed / 2**30:.1f} GB"
-            message += f" and {free / 2**30:.1f} GB are free."
-            raise UserError("out_of_memory", message, "Lower the setting 'resolution'.")
+        refuse_too_large(f"A grid of resolution {self._resolution}", needed, "Lower the setting 'resolution'.")
 
 
 @parallel_kernel

@@ -29,10 +29,11 @@ def photo_consistency(weight: float, *, samples: int) -> LossPart:
     """Mean of 1 - NCC between patches of a photo and of a neighbour, onto which the surface's planes carry them.
 
     samples: patches a step. Patches that the neighbour does not see do not count; photos without neighbours have none.
+    weight: 0 draws nothing.
     """
 
     def loss(seen: Comparison) -> Tensor:
-        if not seen.neighbours:
+        if not weight or not seen.neighbours:
             return seen.image.new_zeros(())
         number = torch.randint(len(seen.neighbours), (1,), generator=seen.generator, device=seen.generator.device)
         neighbour = seen.neighbours[int(number)]
@@ -61,7 +62,7 @@ def disagreement(
         here.depth[rows, columns], plane_depth, photo
     )
     places = plane_depth[..., None] * rays
-    pixels, ahead = _projected(_carried(places, photo, other), other)
+    pixels, ahead = other.project(_carried(places, photo, other))
     inside = ahead & (pixels > 0).all(-1) & (pixels < pixels.new_tensor((other.width, other.height))).all(-1)
     weights = flat * inside.all(-1) * _mutual(here.rays, photo, there, other, pixels[:, pixels.shape[1] // 2], middles)
     ours, theirs = _gray(photo)[rows, columns], _sampled(_gray(other)[None], pixels)[..., 0]
@@ -100,7 +101,7 @@ def _mutual(
     k = other.intrinsics[0]
     x, y = (pixels[:, 0] - k[0, 2]) / k[0, 0], (pixels[:, 1] - k[1, 2]) / k[1, 1]
     places = torch.stack([x, y, torch.ones_like(x)], -1) * depth
-    back, ahead = _projected(_carried(places, other, photo), photo)
+    back, ahead = photo.project(_carried(places, other, photo))
     off = (back - (middles.flip(-1) + 0.5)).norm(dim=-1)
     return known * ahead * (off < _MOST_PIXELS_OFF) * torch.exp(-off)
 
@@ -109,15 +110,6 @@ def _carried(places: Tensor, start: Picture, goal: Picture) -> Tensor:
     """Places [..., 3] in one camera's frame in another's."""
     change = goal.viewmat[0] @ torch.linalg.inv(start.viewmat[0])
     return places @ change[:3, :3].T + change[:3, 3]
-
-
-def _projected(places: Tensor, picture: Picture) -> tuple[Tensor, Tensor]:
-    """Pixels [..., 2] (column, row; 0.5 is the middle of the first) and whether the places lie ahead."""
-    ahead = places[..., 2] > 1e-6
-    z = torch.where(ahead, places[..., 2], torch.ones_like(places[..., 2]))
-    k = picture.intrinsics[0]
-    column, row = k[0, 0] * places[..., 0] / z + k[0, 2], k[1, 1] * places[..., 1] / z + k[1, 2]
-    return torch.stack([column, row], -1), ahead
 
 
 def _sampled(image: Tensor, pixels: Tensor) -> Tensor:

@@ -52,10 +52,11 @@ def flatness(weight: float) -> LossPart:
 
 
 def depth_against_normals(weight: float) -> LossPart:
-    """1 - cosine between the normals that are drawn and those of the drawn depth's slope (2DGS, equation 14)."""
+    """1 - cosine between the normals that are drawn and those of the drawn depth's slope (2DGS, equation 14); weight 0
+    draws nothing."""
 
     def loss(seen: Comparison) -> Tensor:
-        return weight * normal_disagreement(seen.surface)
+        return weight * normal_disagreement(seen.surface) if weight else seen.image.new_zeros(())
 
     return loss
 
@@ -147,13 +148,9 @@ def _depth_at(seen: Comparison, points: Tensor) -> tuple[Tensor, Tensor, Tensor]
     """The drawn depth [P] in the pixel of each point [P, 3], whether there is one, and the point's own depth [P]."""
     surface, picture = seen.surface, seen.picture
     rotation, shift = picture.viewmat[0, :3, :3], picture.viewmat[0, :3, 3]
-    x, y, z = (points @ rotation.T + shift).unbind(-1)
-    k = picture.intrinsics[0]
-    ahead = z > 1e-6
-    safe = torch.where(ahead, z, torch.ones_like(z))
-    column, row = (k[0, 0] * x / safe + k[0, 2]).floor(), (k[1, 1] * y / safe + k[1, 2]).floor()
+    places = points @ rotation.T + shift
+    pixels, ahead = picture.project(places)
+    column, row = pixels.floor().unbind(-1)
     inside = ahead & (column >= 0) & (column < picture.width) & (row >= 0) & (row < picture.height)
-    column = column.clamp(0, picture.width - 1).long()
-    row = row.clamp(0, picture.height - 1).long()
-    pixel = row * picture.width + column
-    return rows_of(surface.depth.reshape(-1), pixel), inside & surface.known.reshape(-1)[pixel], z
+    pixel = row.clamp(0, picture.height - 1).long() * picture.width + column.clamp(0, picture.width - 1).long()
+    return rows_of(surface.depth.reshape(-1), pixel), inside & surface.known.reshape(-1)[pixel], places[:, 2]

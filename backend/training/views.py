@@ -51,6 +51,15 @@ class Picture:
         """How much each pixel counts, 0..1 [H, W]; None = all the same."""
         return None if self.weight is None else self._on_device(self.weight) * (1 / 255)
 
+    def project(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels [..., 2] (column, row; 0.5 is the middle of the first), and whether the places lie ahead: only then do
+        their pixels say anything. places: [..., 3] in the camera's frame, OpenCV axes."""
+        ahead = places[..., 2] > 1e-6
+        z = torch.where(ahead, places[..., 2], torch.ones_like(places[..., 2]))
+        k = self.intrinsics[0]
+        column, row = k[0, 0] * places[..., 0] / z + k[0, 2], k[1, 1] * places[..., 1] / z + k[1, 2]
+        return torch.stack([column, row], -1), ahead
+
     def _on_device(self, values: Tensor) -> Tensor:
         return values.to(self.viewmat.device, non_blocking=True)
 

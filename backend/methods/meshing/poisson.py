@@ -9,7 +9,8 @@ import numpy as np
 
 from backend.meshing.finishing import Studio
 from backend.meshing.inputs import MeshingInputs, MeshingResult
-from backend.meshing.poisson_surface import poisson_surface, sampled
+from backend.meshing.memory import refuse_too_large
+from backend.meshing.poisson_surface import memory_needed, poisson_surface, sampled
 from backend.meshing.settings import SurfaceSettings
 from backend.methods.job import Job
 from backend.methods.registry import method
@@ -77,6 +78,8 @@ def run(config: PoissonSettings, inputs: MeshingInputs, job: Job) -> MeshingResu
     depth = config.depth or min(max(fitting, _COARSEST), _FINEST)
     cell = float((inputs.bounds[1] - inputs.bounds[0]).max()) / 2**depth
     count = config.points or min(_POINTS_A_CELL * 4**depth, _MOST_POINTS)
+    what = f"A surface of depth {depth} from {count:,} points"
+    refuse_too_large(what, memory_needed(depth, count), "Lower the setting 'depth' or 'points'.")
     studio = Studio(config, inputs, job.progress, 2)
     pictures = studio.look(cell / _PIXELS_A_CELL, 4 * cell)
     points = sampled(pictures, splats, config.level, count, np.random.default_rng(0), studio.steps.watch)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend import machine
 from backend.meshing.inputs import MeshingInputs, MeshingResult
 from backend.methods.job import QuietJob
 from backend.methods.meshing import poisson, tsdf
@@ -61,3 +62,20 @@ def test_one_view_makes_a_mesh_of_what_it_sees(mesh_of: Mesher) -> None:
     mesh = mesh_of(cameras=(camera_at((0.0, 0.0, -4.0)),)).mesh
     seen = mesh.vertices[np.abs(np.linalg.norm(mesh.vertices, axis=1) - 1) < 0.15]
     assert len(seen) > 100 and seen[:, 2].min() < -0.9
+
+
+@pytest.mark.parametrize(("mesh_of", "setting"), [(by_tsdf, "resolution"), (by_poisson, "depth")])
+def test_what_does_not_fit_into_the_memory_is_refused_before_it_is_made(
+    mesh_of: Mesher, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "memory", lambda: (2**30, 2**20))
+    with pytest.raises(UserError, match=rf"{setting} \d+ .*needs \d\.\d GB and 0\.0 GB are free") as caught:
+        mesh_of(**{setting: {"resolution": 200, "depth": 9}[setting]})
+    assert caught.value.kind == "out_of_memory" and setting in caught.value.hint
+
+
+def test_a_deep_surface_of_few_points_fits_into_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "memory", lambda: (2**30, 2**28))
+    assert len(by_poisson(depth=9, points=2000).mesh.faces) > 100
+    with pytest.raises(UserError, match="free"):
+        by_poisson(depth=9, points=200_000)

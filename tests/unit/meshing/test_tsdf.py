@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 
-from backend import machine
 from backend.meshing.inputs import MeshingInputs, MeshingResult
 from backend.methods.job import QuietJob
 from backend.methods.meshing.tsdf import TsdfSettings, run
@@ -118,14 +116,6 @@ def test_fog_has_no_surface() -> None:
     faint = SplatCloud(fog.means, fog.quats, fog.log_scales, np.full(len(fog), -4.0, np.float32), fog.sh)
     with pytest.raises(UserError, match="No surface"):
         meshed(faint)
-
-
-def test_a_grid_that_does_not_fit_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    small: Callable[[], tuple[int, int]] = lambda: (2**30, 2**20)  # noqa: E731
-    monkeypatch.setattr(machine, "memory", small)
-    with pytest.raises(UserError, match="free") as caught:
-        meshed(sphere(1.0, 500), resolution=200)
-    assert caught.value.kind == "out_of_memory" and "resolution" in caught.value.hint
 
 
 def test_stray_splats_do_not_cost_the_resolution() -> None:

@@ -19,10 +19,12 @@ from backend.splats.quaternions import matrices_to_quats
 from backend.training.given_splats import GivenSplats
 from backend.training.inputs import TrainingInputs, TrainingResult
 from backend.training.losses import Comparison
+from backend.training.photo_consistency import photo_consistency
 from backend.training.representation import ActiveSplats
 from backend.training.surface_losses import (
     between,
     density_error,
+    depth_against_normals,
     flatness,
     near_the_surface,
     normal_disagreement,
@@ -172,6 +174,15 @@ def test_a_part_counts_between_two_steps() -> None:
     assert [float(part(seen_by_camera(splats, step))) > 0 for step in range(7)] == [False] * 3 + [True] * 2 + [
         False
     ] * 2
+
+
+def test_a_part_without_weight_draws_no_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("losses", "photo_consistency"):
+        monkeypatch.setattr(
+            f"backend.training.{module}.draw_surface", lambda *_, **__: pytest.fail("drawn for nothing")
+        )
+    seen = replace(seen_by_camera(random_splats(3)), neighbours=(picture(),))
+    assert [float(part(seen)) for part in (depth_against_normals(0.0), photo_consistency(0.0, samples=9))] == [0.0, 0.0]
 
 
 def test_depth_and_normals_of_a_plane_are_drawn() -> None:
