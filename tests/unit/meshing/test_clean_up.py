@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,3 +109,21 @@ def test_what_a_library_cannot_do_is_one_sentence() -> None:
     with pytest.raises(UserError, match="should repair the mesh could not") as caught:
         in_process("repair", {"vertices": np.zeros((3, 3), np.float32)}, {}, lambda: None)
     assert caught.value.hint
+
+
+def test_a_process_that_the_system_ends_ran_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Watched(subprocess.Popen[bytes]):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            started.append(self)
+
+    def watch() -> None:
+        started[0].kill()
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    mesh = ball(subdivisions=6)
+    with pytest.raises(UserError, match="memory did not suffice to unfold") as caught:
+        in_process("unfold", {"vertices": mesh.vertices, "faces": mesh.faces}, {"size": 64}, watch)
+    assert caught.value.kind == "out_of_memory" and "'depth'" in caught.value.hint
