@@ -96,7 +96,9 @@ workspace_option = click.option(
     "--workspace", type=PATH, help="Where assets, captures and jobs are kept.  [default: a folder of the user]"
 )
 antialiased_option = click.option(
-    "--antialiased", is_flag=True, help="Draw small splats fainter instead of larger, if they were trained so."
+    "--antialiased/--no-antialiased",
+    default=None,
+    help="Draw small splats fainter instead of larger, as some are trained.  [default: as the file says]",
 )
 
 

@@ -14,7 +14,7 @@ from backend.jobs.evaluation import evaluate, mean_figures
 from backend.jobs.posed_renderers import renderers_in_poses
 from backend.jobs.report import ViewFigures
 from backend.jobs.running import Watcher
-from backend.jobs.splat_files import read_splat_file
+from backend.jobs.splat_files import read_to_draw
 from backend.jobs.training import MaskChoice, pixels_for_longer_side
 from backend.training.frame import SceneFrame
 from backend.training.plan import plan_training
@@ -33,7 +33,7 @@ class EvaluationRequest:
     masks: MaskChoice = "auto"
     background: str = "black"
     all_views: bool = False
-    antialiased: bool = False
+    antialiased: bool | None = None  # None = as the file says
     device: DeviceChoice = "auto"
 
 
@@ -56,10 +56,8 @@ def compare_with_capture(request: EvaluationRequest, watcher: Watcher) -> Evalua
     if background is None:
         message = f"The background '{request.background}' is not a colour."
         raise UserError("bad_input", message, "Use black, white or a colour such as #80c0ff.")
-    content, binding = read_splat_file(request.splat)
-    cloud = content.cloud
-    for note in content.notes:
-        log.warning("'%s': %s", request.splat, note)
+    content, binding = read_to_draw(request.splat, request.antialiased)
+    cloud, antialiased = content.cloud, bool(content.antialiased)
     watcher.stage("Reading the capture")
     capture = load_capture(request.capture)
     for warning in capture.warnings:
@@ -83,9 +81,9 @@ def compare_with_capture(request: EvaluationRequest, watcher: Watcher) -> Evalua
         photos,
         device=device,
         near=TrainingSettings().near_plane * frame.extent,
-        antialiased=request.antialiased,
+        antialiased=antialiased,
         background=background,
-        posed=renderers_in_poses(cloud, binding, capture.folder, device, antialiased=request.antialiased),
+        posed=renderers_in_poses(cloud, binding, capture.folder, device, antialiased=antialiased),
         on_progress=lambda done, total: watcher.progress(done, total, {}),
     )
     psnr, ssim = mean_figures(figures)

@@ -15,7 +15,7 @@ from backend.jobs.meshing_views import Photographs, meshed_part
 from backend.jobs.report import Stopwatch
 from backend.jobs.running import RunningJob
 from backend.jobs.settings import method_and_settings
-from backend.jobs.splat_files import read_splat_file, refuse_unwritable_splat_name, write_splat_file
+from backend.jobs.splat_files import read_splat_file, read_to_draw, refuse_unwritable_splat_name, write_splat_file
 from backend.meshing.inputs import MeshingInputs, MeshingResult
 from backend.rigging import animation
 from backend.rigging.baking import bake_pose
@@ -23,7 +23,7 @@ from backend.rigging.binding import Binding, refuse_broken
 from backend.rigging.bound import BoundRepresentation
 from backend.rigging.inputs import RiggingInputs
 from backend.rigging.vertex_weights import read_weights
-from backend.splats.io import SplatContent, read_cloud
+from backend.splats.io import SplatContent
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.mesh_files import read_mesh, refuse_unwritable_mesh_name, write_mesh
 from backend.splats.representation import CloudRepresentation
@@ -87,10 +87,14 @@ def mesh_file(request: MeshRequest, job: RunningJob) -> MeshReport:
     refuse_unwritable_mesh_name(request.output)
     settings = _without_texture(request, settings)
     device = choose_device(request.device)
-    cloud = read_cloud(request.splats)
+    content, _ = read_to_draw(request.splats)
+    cloud = content.cloud
     seen = Photographs() if request.capture is None else Photographs.of(load_capture(request.capture))
     job.stage(method.label)
-    representation, bounds = CloudRepresentation(cloud, device), meshed_part(cloud, seen.cameras)
+    representation, bounds = (
+        CloudRepresentation(cloud, device, antialiased=bool(content.antialiased)),
+        meshed_part(cloud, seen.cameras),
+    )
     inputs = MeshingInputs(representation, bounds, seen.cameras, device, seen.photo)
     result: MeshingResult = method.run(settings, inputs, job)
     mesh, texture = result.mesh, result.texture

@@ -15,10 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 from backend.captures import Capture, View, load_capture, photo_size
 from backend.captures.photos import undistorted_camera
 from backend.jobs.device import DeviceChoice, choose_device
+from backend.jobs.splat_files import read_to_draw
 from backend.jobs.training import pixels_for_longer_side
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
-from backend.splats.io import read_cloud
 from backend.splats.io.atomic import write_bytes
 from backend.splats.io.camera_file import read_camera
 from backend.splats.rendering import CloudRenderer, Drawing
@@ -46,7 +46,7 @@ class PictureRequest:
     depth: bool = False
     background: str = "black"  # or "transparent"
     near: float | None = None  # world units; None = chosen from the scene
-    antialiased: bool = False
+    antialiased: bool | None = None  # None = as the file says
     device: DeviceChoice = "auto"
 
 
@@ -71,9 +71,10 @@ def render_picture(request: PictureRequest) -> PictureReport:
     if request.background != TRANSPARENT and background_color(request.background) is None:
         message = f"The background '{request.background}' is not a colour."
         raise UserError("bad_input", message, "Use transparent, black, white or a colour such as #80c0ff.")
-    cloud = read_cloud(request.splat)
+    content, _ = read_to_draw(request.splat, request.antialiased)
+    cloud = content.cloud
     camera, near = _viewpoint(request, cloud)
-    renderer = CloudRenderer(cloud, device, antialiased=request.antialiased)
+    renderer = CloudRenderer(cloud, device, antialiased=bool(content.antialiased))
     drawing = renderer.draw(camera, near=near, depth=request.depth)
     facts = PictureReport(
         output=str(request.output), width=camera.width, height=camera.height, splats=len(cloud), device=device

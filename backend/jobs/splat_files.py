@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from backend.store.payload import (
 )
 from backend.training.given_splats import GivenSplats
 from shared_protocol.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 def read_splat_file(path: Path, frame: Frame | None = None) -> tuple[SplatContent, Binding | None]:
@@ -58,6 +61,14 @@ def read_splat_file(path: Path, frame: Frame | None = None) -> tuple[SplatConten
     said = frame_called(facts.get("frame", "opencv"))
     content = SplatContent(cloud, frame or said, facts.get("antialiased") == "yes", extra).select(is_whole)
     return cleaned(content), binding
+
+
+def read_to_draw(path: Path, antialiased: bool | None = None) -> tuple[SplatContent, Binding | None]:
+    """The same, with the notes in the log, and `antialiased` of the content said: as here or, for None, by the file."""
+    content, binding = read_splat_file(path)
+    for note in content.notes:
+        log.warning("'%s': %s", path, note)
+    return replace(content, antialiased=bool(content.antialiased if antialiased is None else antialiased)), binding
 
 
 def write_splat_file(
