@@ -1,9 +1,10 @@
 """How near extracted meshes are to the truth, and how their textures look from cameras that gave no colour.
 
-Splats are trained from pictures of scenes whose mesh is known (`benchmarks/known_scenes.py`); every method makes a mesh
-of them, and its texture is baked from the same pictures. Distances are in thousandths of the scene's size. Accuracy
-goes from the made mesh to the truth, completeness the other way, chamfer is their mean; the F-score counts what is
-within a hundredth. The re-rendered texture is compared with Blender's pictures where these show the scene.
+Splats are trained from pictures of scenes whose mesh is known (`benchmarks/known_scenes.py`), by the command's own
+choice and by the one for surfaces; every method makes a mesh of them, and its texture is baked from the same pictures.
+Distances are in thousandths of the scene's size. Accuracy goes from the made mesh to the truth, completeness the other
+way, chamfer is their mean; the F-score counts what is within a hundredth. The re-rendered texture is compared with
+Blender's pictures where these show the scene.
 Run as `python build.py bench meshing`; pictures go to the folder of --pictures and are not part of the repository.
 """
 
@@ -28,8 +29,7 @@ from backend.meshing.inputs import MeshingInputs, MeshingResult
 from backend.methods import registry
 from backend.methods.job import QuietJob
 from backend.splats.cameras import Camera
-from backend.splats.cloud import SplatCloud
-from backend.splats.io import read_cloud
+from backend.splats.io import read_splats
 from backend.splats.io.mesh_files import read_mesh
 from backend.splats.representation import CloudRepresentation
 from backend.splats.surface_depth import surface_depth
@@ -37,6 +37,7 @@ from backend.splats.triangle_mesh import TriangleMesh
 from benchmarks.known_scenes import NAMES, make_scene
 from benchmarks.record import REPOSITORY, record
 
+TRAININGS = ("mcmc", "surface_normals")
 METHODS = ("tsdf", "poisson")
 STEPS, SPLATS = 1500, 20_000
 SAMPLES = 50_000
@@ -48,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", nargs="*", default=list(NAMES), metavar="SCENE")
     parser.add_argument("--pictures", type=Path, default=REPOSITORY / "demo" / "meshing")
+    parser.add_argument("--made", type=Path, help="folder with scenes that were made before")
     parser.add_argument("--steps", type=int, default=STEPS, help="of every training")
     arguments = parser.parse_args()
     load_before = machine.load_average()
@@ -55,32 +57,37 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="splatwright-bench-") as scratch:
         for name in arguments.scenes:
-            rows += _rows(name, make_scene(name, Path(scratch, name)), arguments.steps, arguments.pictures)
+            made = (arguments.made or Path(scratch)) / name
+            folder = made if made.is_dir() else make_scene(name, made)
+            for training in TRAININGS:
+                splats = _trained(folder, training, arguments.steps, Path(scratch, f"{name}_{training}.ply"))
+                rows += _rows(splats, folder, {"scene": name, "training": training}, arguments.pictures)
     claim = "textures baked from photos look right from other cameras (25 dB or more), on meshes near the truth"
     settings = {"steps": arguments.steps, "splats": SPLATS, "samples": SAMPLES, "near_enough": NEAR_ENOUGH}
     record("meshing", claim, rows, device="cpu", settings=settings, load_before=load_before)
 
 
-def _rows(name: str, folder: Path, steps: int, pictures: Path) -> list[dict[str, Any]]:
-    cloud, truth, capture = _trained(folder, steps), read_mesh(folder / "mesh.ply"), load_capture(folder)
+def _rows(splats: Path, folder: Path, about: dict[str, Any], pictures: Path) -> list[dict[str, Any]]:
+    content, truth, capture = read_splats(splats), read_mesh(folder / "mesh.ply"), load_capture(folder)
+    representation = CloudRepresentation(content.cloud, "cpu", antialiased=bool(content.antialiased))
     seen = Photographs.of(capture)
     tests = read_photos(capture.test_views, max_pixels=10**6, masks="alpha")
     rows = []
     for method in METHODS:
         found = registry.find(method)
-        inputs = MeshingInputs(
-            CloudRepresentation(cloud, "cpu"), meshed_part(cloud, seen.cameras), seen.cameras, "cpu", seen.photo
-        )
+        part = meshed_part(content.cloud, seen.cameras)
+        inputs = MeshingInputs(representation, part, seen.cameras, "cpu", seen.photo)
         start, cpu = time.monotonic(), time.process_time()
         result: MeshingResult = found.run(found.settings_type(), inputs, QuietJob())
         seconds = {"seconds": time.monotonic() - start, "own_cpu_seconds": time.process_time() - cpu}
         drawn = [_drawn(result, photo.camera) for photo in tests]
         likeness = _likeness(drawn, tests)
-        _strip(drawn, tests, pictures / f"{name}_{method}.png")
-        row: dict[str, Any] = {"scene": name, "method": method, "splats": len(cloud)}
+        _strip(drawn, tests, pictures / f"{splats.stem}_{method}.png")
+        row: dict[str, Any] = {**about, "method": method, "splats": len(content)}
         row |= nearness(result.mesh, truth) | {"psnr": likeness, "covered": result.covered}
         row |= {"faces": len(result.mesh.faces), "closed": result.mesh.is_watertight, **seconds}
         rows.append(row | {"good": likeness >= LEAST_PSNR})
+        print(rows[-1], flush=True)
     return rows
 
 
@@ -104,11 +111,11 @@ def nearness(made: TriangleMesh, truth: TriangleMesh) -> dict[str, float]:
     }
 
 
-def _trained(folder: Path, steps: int) -> SplatCloud:
-    splats = folder / "splats.ply"
-    command = ["train", str(folder), "-o", str(splats), "--steps", str(steps), "--max-splats", str(SPLATS)]
+def _trained(folder: Path, method: str, steps: int, splats: Path) -> Path:
+    command = ["train", str(folder), "-o", str(splats), "--method", method]
+    command += ["--steps", str(steps), "--max-splats", str(SPLATS)]
     subprocess.run([sys.executable, "-m", "backend", *command, "--quiet"], cwd=REPOSITORY, check=True)
-    return read_cloud(splats)
+    return splats
 
 
 def _samples(mesh: TriangleMesh, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

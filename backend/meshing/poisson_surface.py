@@ -17,9 +17,9 @@ from backend.splats.triangle_mesh import TriangleMesh
 LEAST_POINTS = 100  # of which a surface can be made
 _AROUND = 4.0  # the background reaches so many times as far as what is meshed, as in SuGaR
 _ROOM = 0.02  # around the bounds, of their size
-# What the library was seen to take for spheres of 20,000 to 1,000,000 points, rounded up.
+# What the library was seen to take for spheres and corners of 20,000 to 1,000,000 points, rounded up.
 _POINT_BYTES, _VERTEX_BYTES = 300, 1200
-_VERTICES_A_CELL, _VERTICES_A_POINT = 6, 3.5  # of a face of the octree's cube; the fewer count
+_VERTICES_A_CELL, _VERTICES_A_POINT = 9, 3.5  # of a face of the octree's cube; the fewer count
 
 
 def sampled(
