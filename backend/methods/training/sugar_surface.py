@@ -53,7 +53,7 @@ class SugarSurfaceSettings(AdaptiveSettings, frozen=True, kw_only=True):
     ] = 0.5
     field_weight: Annotated[
         float, setting("Align weight", "How strongly splats become a surface.", minimum=0, advanced=True)
-    ] = 0.2
+    ] = 0.1  # 0.2 in the paper, which holds neither normals and depth together nor photos
     normal_weight: Annotated[
         float, setting("Normal weight", "How strongly neighbours face the same way.", minimum=0, advanced=True)
     ] = 0.2
