@@ -7,7 +7,7 @@ from backend.captures.load import has_poses, load_capture
 from backend.captures.made_capture import make_capture
 from backend.captures.masks import choose_mask_use
 from backend.captures.mesh_poses import POSES_FILE, MeshPoses, read_mesh_poses
-from backend.captures.photos import photo_size, read_photos
+from backend.captures.photos import photo_size, pixels_for_longer_side, read_photos
 from backend.captures.pose_record import PoseResult
 from backend.captures.structure_from_motion import pose_photos
 from backend.captures.triangulation import triangulate_points
@@ -26,6 +26,7 @@ __all__ = [
     "load_capture",
     "make_capture",
     "photo_size",
+    "pixels_for_longer_side",
     "pose_photos",
     "read_mesh_poses",
     "read_photos",

@@ -10,7 +10,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from backend.captures.capture import MaskUse, Photo, View
+from backend.captures.capture import Capture, MaskUse, Photo, View
 from backend.captures.image_files import decode, decode_mask
 from backend.captures.threads import Progress, in_threads
 from backend.splats.cameras import Camera
@@ -23,6 +23,15 @@ def photo_size(width: int, height: int, *, max_pixels: int) -> tuple[int, int]:
     """Width and height of the same aspect with about `max_pixels` pixels, never larger than the photo."""
     scale = min(1.0, math.sqrt(max_pixels / (width * height)))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def pixels_for_longer_side(capture: Capture, longer_side: int) -> int:
+    """The number of pixels of the largest photo when its longer side is `longer_side`."""
+    if longer_side < 1:
+        raise UserError("bad_input", f"The resolution must be at least 1 pixel, not {longer_side}.")
+    largest = max(capture.views, key=lambda view: view.camera.width * view.camera.height).camera
+    width, height = largest.width, largest.height
+    return -(-longer_side * longer_side * min(width, height) // max(width, height))
 
 
 def read_photos(

@@ -76,7 +76,8 @@ def train(capture: Path, output: Path, minutes: float | None, threads: int | Non
     from backend.jobs.interrupts import stop_on_signals
     from backend.jobs.running import RunningJob
     from backend.jobs.splat_files import read_given_splats
-    from backend.jobs.training import DEFAULT_METHOD, TrainRequest, train_capture
+    from backend.jobs.train_request import DEFAULT_METHOD, TrainRequest
+    from backend.jobs.training import train_capture
 
     set_threads(threads)
     wishes["method"] = wishes["method"] or DEFAULT_METHOD

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from backend.captures import choose_mask_use, load_capture, read_photos
+from backend.captures import choose_mask_use, load_capture, pixels_for_longer_side, read_photos
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.evaluation import evaluate, mean_figures
 from backend.jobs.posed_renderers import renderers_in_poses
 from backend.jobs.report import ViewFigures
 from backend.jobs.running import Watcher
 from backend.jobs.splat_files import read_to_draw
-from backend.jobs.training import MaskChoice, pixels_for_longer_side
+from backend.jobs.train_request import MaskChoice
 from backend.training.frame import SceneFrame
 from backend.training.plan import plan_training
 from backend.training.settings import TrainingSettings, background_color

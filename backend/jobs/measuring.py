@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from backend.captures import Capture, MaskUse, choose_mask_use, load_capture, read_photos
+from backend.captures import Capture, MaskUse, choose_mask_use, load_capture, pixels_for_longer_side, read_photos
 from backend.captures.capture import Photo
 from backend.jobs.bindings import stored_binding
 from backend.jobs.device import DeviceKind
@@ -17,7 +17,6 @@ from backend.jobs.posed_renderers import renderers_in_poses
 from backend.jobs.report import ViewFigures
 from backend.jobs.steered_job import SteeredJob
 from backend.jobs.train_job import capture_folder
-from backend.jobs.training import pixels_for_longer_side
 from backend.jobs.work import Ending
 from backend.splats.rendering import CloudRenderer
 from backend.splats.representation import Representation

@@ -12,11 +12,10 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from backend.captures import Capture, View, load_capture, photo_size
+from backend.captures import Capture, View, load_capture, photo_size, pixels_for_longer_side
 from backend.captures.photos import undistorted_camera
 from backend.jobs.device import DeviceChoice, choose_device
 from backend.jobs.splat_files import read_to_draw
-from backend.jobs.training import pixels_for_longer_side
 from backend.splats.cameras import Camera
 from backend.splats.cloud import SplatCloud
 from backend.splats.io.atomic import write_bytes

@@ -16,7 +16,8 @@ from backend.jobs.device import DeviceKind
 from backend.jobs.live import LiveAssets
 from backend.jobs.report import TrainReport
 from backend.jobs.steered_job import SteeredJob
-from backend.jobs.training import DEFAULT_METHOD, TrainRequest, check_training, run_training
+from backend.jobs.train_request import DEFAULT_METHOD, TrainRequest, check_training
+from backend.jobs.training import run_training
 from backend.jobs.training_folder import TrainingFolder
 from backend.jobs.upright import upward
 from backend.jobs.work import Ending

@@ -13,7 +13,8 @@ from backend.captures import make_capture
 from backend.jobs.render_lane import RenderLane
 from backend.jobs.running import NobodyWatches
 from backend.jobs.steered_job import SteeredJob
-from backend.jobs.training import TrainRequest, run_training
+from backend.jobs.train_request import TrainRequest
+from backend.jobs.training import run_training
 from backend.jobs.training_folder import TrainingFolder
 from backend.methods.job import Cancelled
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.captures import load_capture, photo_size
-from backend.jobs import training
+from backend.captures import load_capture, photo_size, pixels_for_longer_side
+from backend.jobs import training_scene
 from backend.jobs.running import RunningJob
-from backend.jobs.training import TrainRequest, pixels_for_longer_side, train_capture
+from backend.jobs.train_request import TrainRequest
+from backend.jobs.training import train_capture
 from backend.splats.io import read_cloud
 from shared_protocol.errors import UserError
 
@@ -185,7 +186,7 @@ def test_points_found_by_matching_are_kept_for_the_resume(
         calls += 1
         return replace(points, positions=points.positions + np.float32(0.01 * calls))
 
-    monkeypatch.setattr(training, "triangulate_points", different_every_time)
+    monkeypatch.setattr(training_scene, "triangulate_points", different_every_time)
     request = request_for(pointless, tmp_path)
     train_capture(request, watched(StopsAt(7)))
     report = train_capture(replace(request, resume=True), RunningJob())
@@ -200,7 +201,7 @@ def test_without_any_points_training_starts_from_random_ones(
     transforms = json.loads((pointless / "transforms.json").read_text())
     del transforms["ply_file_path"]
     (pointless / "transforms.json").write_text(json.dumps(transforms))
-    monkeypatch.setattr(training, "triangulate_points", lambda capture, **options: None)
+    monkeypatch.setattr(training_scene, "triangulate_points", lambda capture, **options: None)
     watcher = StopsAt(-1)
     report = train_capture(request_for(pointless, tmp_path), watched(watcher))
     assert report.points == 0 and report.finished

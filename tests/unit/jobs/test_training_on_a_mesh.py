@@ -14,7 +14,8 @@ from backend.cli.command import run
 from backend.jobs.comparing import EvaluationRequest, compare_with_capture
 from backend.jobs.running import NobodyWatches, RunningJob
 from backend.jobs.splat_files import read_splat_file
-from backend.jobs.training import TrainRequest, train_capture
+from backend.jobs.train_request import TrainRequest
+from backend.jobs.training import train_capture
 from backend.splats.io.mesh_files import write_mesh
 from backend.splats.triangle_mesh import TriangleMesh
 from shared_protocol.errors import UserError
