@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from ..host import current, objects
 from ..protocol import errors
+from . import asking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UNDO = ": undo does not reach splats in other modes"
 
 
 def active_splats(context: Any) -> bpy.types.Object | None:
@@ -54,3 +60,29 @@ def can_choose(operator: Any, context: Any) -> bool:
         return True
     operator.poll_message_set("Select a splat object first")
     return False
+
+
+def in_object_mode(operator: Any, context: Any, why: str = _UNDO) -> bool:
+    """For an operator's poll."""
+    if context.mode == "OBJECT":
+        return True
+    operator.poll_message_set(f"Go to Object Mode first{why}")
+    return False
+
+
+def can_work_on(
+    operator: Any, context: Any, find: Callable[[Any], bpy.types.Object | None] = active_splats, why: str = _UNDO
+) -> bool:
+    """For an operator's poll: there are splats, nothing works on them, and undo reaches them."""
+    if not asking.can_ask(operator) or not in_object_mode(operator, context, why):
+        return False
+    if not current.is_interactive():
+        return True  # they may be given by name
+    splats: Any = find(context)
+    if splats is None:
+        operator.poll_message_set("Select a splat object first")
+        return False
+    if current.session().job_of_asset(splats.splatwright.asset) is not None:
+        operator.poll_message_set("A job is still working on these splats")
+        return False
+    return True

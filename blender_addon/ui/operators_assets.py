@@ -10,7 +10,7 @@ import bpy
 from ..core import wording
 from ..core.selecting import Shown
 from ..host import current, objects, selections, versions
-from .chosen_splats import active_splats
+from .chosen_splats import active_splats, in_object_mode
 
 
 class SPLATWRIGHT_OT_show_version(bpy.types.Operator):
@@ -24,10 +24,7 @@ class SPLATWRIGHT_OT_show_version(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
-            return False
-        return True
+        return in_object_mode(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         splats: Any = bpy.data.objects.get(self.object) if self.object else active_splats(context)

@@ -14,7 +14,7 @@ from ..core import splat_arrays, splat_attributes, wording
 from ..host import current, objects, point_attributes
 from ..protocol import errors, selecting, things
 from . import asking, uploads
-from .chosen_splats import can_choose, chosen_splats
+from .chosen_splats import can_choose, chosen_splats, in_object_mode
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -32,7 +32,7 @@ class SPLATWRIGHT_OT_write_attributes(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return _in_object_mode(cls, context) and asking.can_ask(cls) and can_choose(cls, context)
+        return in_object_mode(cls, context) and asking.can_ask(cls) and can_choose(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._write(context))
@@ -74,7 +74,7 @@ class SPLATWRIGHT_OT_read_attributes(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not _in_object_mode(cls, context) or not asking.can_ask(cls):
+        if not in_object_mode(cls, context) or not asking.can_ask(cls):
             return False
         if current.is_interactive() and not point_attributes.has_splats(context.active_object):
             cls.poll_message_set("Select points with the attributes of splats, as Write Attributes makes them")
@@ -144,13 +144,6 @@ def _known(points: Any) -> str:
     if asset and not current.is_interactive():
         current.wait_until(lambda: current.session().is_listed, 10)
     return asset if asset in current.session().assets else ""
-
-
-def _in_object_mode(operator: Any, context: Any) -> bool:
-    if context.mode == "OBJECT":
-        return True
-    operator.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
-    return False
 
 
 CLASSES = (SPLATWRIGHT_OT_write_attributes, SPLATWRIGHT_OT_read_attributes)

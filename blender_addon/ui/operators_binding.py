@@ -10,7 +10,7 @@ import bpy
 from ..host import bindings, current, meshes, objects, properties, rebinding, regions, rest_surfaces
 from ..protocol import errors, messages
 from . import asking, operators_methods
-from .chosen_splats import active_splats, chosen_splats
+from .chosen_splats import active_splats, chosen_splats, in_object_mode
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -68,12 +68,7 @@ class SPLATWRIGHT_OT_bind_again(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls) or not _may_be_chosen(cls, context):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
-            return False
-        return True
+        return asking.can_ask(cls) and _may_be_chosen(cls, context) and in_object_mode(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: _bind_again(_chosen(self.object, context), context.scene))

@@ -15,8 +15,8 @@ from ..core.camera import as_matrix
 from ..host import current, objects, properties, regions
 from ..protocol import errors, things
 from . import asking, operators_methods
-from .chosen_splats import active_splats, can_choose, chosen_splats, object_called
-from .operators_select import SplatsOperator, can_change, refuse_none_selected
+from .chosen_splats import active_splats, can_choose, can_work_on, chosen_splats, object_called
+from .operators_select import SplatsOperator, refuse_none_selected
 from .outgoing import outgoing
 
 
@@ -57,7 +57,7 @@ class SPLATWRIGHT_OT_join(SplatsOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not can_change(cls, context):
+        if not can_work_on(cls, context):
             return False
         if current.is_interactive() and sum(objects.is_splats(item) for item in context.selected_objects) < 2:
             cls.poll_message_set("Select other splat objects, too")

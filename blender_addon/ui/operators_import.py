@@ -13,6 +13,7 @@ from ..core import file_kinds
 from ..host import current, file_formats, objects, samples
 from ..protocol import errors, messages, things
 from . import asking, uploads
+from .chosen_splats import in_object_mode
 from .operators_bound_mesh import add_mesh, bound_mesh_of
 from .paragraphs import paragraph
 
@@ -63,10 +64,7 @@ class SPLATWRIGHT_OT_import_splats(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return asking.can_ask(cls)
+        return in_object_mode(cls, context, why="") and asking.can_ask(cls)
 
     def invoke(self, context: Any, event: Any) -> set[Any]:
         if self.directory and self.files:  # dropped onto the viewport

@@ -8,10 +8,10 @@ from typing import Any
 import bpy
 
 from ..core import mesh_quality, wording
-from ..host import current, properties, settings_properties
+from ..host import properties, settings_properties
 from ..protocol import errors, things
 from . import asking, fetched_meshes, operators_methods
-from .chosen_splats import object_called, splats_or_their_mesh
+from .chosen_splats import can_work_on, in_object_mode, object_called, splats_or_their_mesh
 
 
 def chosen_method(scene: Any, name: str = "") -> things.MethodInfo:
@@ -54,21 +54,7 @@ class SPLATWRIGHT_OT_extract_mesh(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        if not current.is_interactive():
-            return True  # the object may be given by name
-        splats: Any = splats_or_their_mesh(context.active_object, context)
-        if splats is None:
-            cls.poll_message_set("Select a splat object first")
-            return False
-        if current.session().job_of_asset(splats.splatwright.asset) is not None:
-            cls.poll_message_set("A job is still working on these splats")
-            return False
-        return True
+        return can_work_on(cls, context, lambda _: splats_or_their_mesh(context.active_object, context), why="")
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._extract(context))
@@ -105,12 +91,7 @@ class SPLATWRIGHT_OT_fetch_mesh(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
+        return asking.can_ask(cls) and in_object_mode(cls, context, why="")
 
     def execute(self, context: Any) -> set[Any]:
         splats = splats_or_their_mesh(context.active_object, context)

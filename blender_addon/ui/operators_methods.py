@@ -12,7 +12,7 @@ from ..core import wording
 from ..host import current, meshes, objects, properties, regions, settings_properties
 from ..protocol import errors, messages, things
 from . import asking, fetched_meshes
-from .chosen_splats import active_splats, chosen_splats, object_called
+from .chosen_splats import can_work_on, chosen_splats, object_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,21 +84,7 @@ class SPLATWRIGHT_OT_run_method(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not asking.can_ask(cls):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
-            return False
-        if not current.is_interactive():
-            return True  # the object may be given by name
-        splats = active_splats(context)
-        if splats is None:
-            cls.poll_message_set("Select a splat object first")
-            return False
-        if current.session().job_of_asset(splats.splatwright.asset) is not None:
-            cls.poll_message_set("A job is still working on these splats")
-            return False
-        return True
+        return can_work_on(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._run(context))

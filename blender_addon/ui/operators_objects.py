@@ -13,7 +13,7 @@ from ..core import wording
 from ..host import copies, current, file_formats, objects
 from ..protocol import errors, things
 from . import asking, uploads
-from .chosen_splats import active_splats, chosen_splats
+from .chosen_splats import active_splats, chosen_splats, in_object_mode
 
 if TYPE_CHECKING:
     from ..protocol import remote
@@ -29,10 +29,7 @@ class SPLATWRIGHT_OT_add_splats(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return asking.can_ask(cls)
+        return in_object_mode(cls, context, why="") and asking.can_ask(cls)
 
     def execute(self, context: Any) -> set[str]:
         return asking.attempt(self, lambda: self._add(context))

@@ -8,10 +8,10 @@ from typing import Any
 import bpy
 
 from ..core.selecting import Shown, selected_of
-from ..host import current, regions, selections
+from ..host import regions, selections
 from ..protocol import errors, selecting
 from . import asking
-from .chosen_splats import active_splats, chosen_splats, object_called
+from .chosen_splats import can_work_on, chosen_splats, object_called
 from .operators_methods import refuse_busy
 
 MODES = [
@@ -33,7 +33,7 @@ class SplatsOperator:
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return can_change(cls, context)
+        return can_work_on(cls, context)
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self.act(context, self.splats(context)))  # type: ignore[arg-type]
@@ -76,25 +76,6 @@ class SelectOperator(SplatsOperator):
 
     def selector(self, context: Any, splats: Any) -> selecting.Selector:
         raise NotImplementedError
-
-
-def can_change(operator: Any, context: Any) -> bool:
-    """For polls: there are splats, nothing works on them, and undo reaches them."""
-    if not asking.can_ask(operator):
-        return False
-    if context.mode != "OBJECT":
-        operator.poll_message_set("Go to Object Mode first: undo does not reach splats in other modes")
-        return False
-    if not current.is_interactive():
-        return True  # they may be given by name
-    splats = active_splats(context)
-    if splats is None:
-        operator.poll_message_set("Select a splat object first")
-        return False
-    if current.session().job_of_asset(splats.splatwright.asset) is not None:
-        operator.poll_message_set("A job is still working on these splats")
-        return False
-    return True
 
 
 class SPLATWRIGHT_OT_select_all(SplatsOperator, bpy.types.Operator):

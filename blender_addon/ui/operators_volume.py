@@ -10,7 +10,7 @@ from mathutils import Vector
 
 from ..host import current, objects, regions
 from ..protocol import selecting
-from .chosen_splats import active_splats
+from .chosen_splats import active_splats, in_object_mode
 from .operators_pick import PickOperator
 from .operators_select import SelectOperator, region
 
@@ -37,8 +37,7 @@ class SPLATWRIGHT_OT_add_volume(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
+        if not in_object_mode(cls, context, why=""):
             return False
         if active_splats(context) is None:
             cls.poll_message_set("Select a splat object first")
