@@ -1,11 +1,11 @@
 """Whether splats lie on the surface: SuGaR's alignment and agreeing normals against plain training, with known meshes.
 
 Trained from the same photos with the same steps and budget of splats, from points such as feature matching finds, which
-lie a hundredth of the mesh's diagonal off it; SuGaR also as a continuation of the plain result.
-Points are those of the drawn depth, as a TSDF takes it, and those of the density's level set, as Poisson takes them
-(`backend/meshing/level_set.py`); their chamfer distance is the mean of both directions, in thousandths of the mesh's
-diagonal, without the parts of the mesh that no photo shows. `reached` is judged by drawn depth, which the default way
-to a mesh fuses: level sets find the middle of plain splats, too, within a part of a pixel (docs/decisions/0028).
+lie a hundredth of the mesh's diagonal off it; both also as a continuation of the plain result.
+Points are those of the depth that is drawn where rays meet splats, and those of the density's level set, as Poisson
+takes them (`backend/meshing/level_set.py`); their chamfer distance is the mean of both directions, in thousandths of
+the mesh's diagonal, without the parts of the mesh that no photo shows. `reached` is judged by drawn depth: level sets
+find the rim of plain splats, too, within a part of a pixel (docs/decisions/0028, 0029 and 0030).
 Run as `python build.py bench surface`.
 """
 

@@ -14,8 +14,8 @@ from backend.splats.kernels import parallel_kernel, serial_kernel
 
 NEIGHBOURS = 16  # splats that the density of a place is summed over, as in SuGaR
 _FAINT = 0.01  # splats of less opacity make no surface
-_INTERVALS = 20  # along a ray, from 3 standard deviations before a splat to as many behind it
-_REACH = 3.0
+_REACH = 6.0  # standard deviations along a ray, from so many before a splat to as many behind it
+_INTERVALS = 40
 _HALVINGS = 8  # of an interval, until the crossing in it is said
 _FLATTEST = 1e-3  # of a splat's largest axis: a flatter one counts as this thick
 
@@ -49,8 +49,8 @@ class SplatDensity:
     def crossings(self, points: np.ndarray, directions: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Where rays come from below the level to above it, near given points, and the outward normals there.
 
-        points, directions: [P, 3]; unit directions, in which the rays go through the points. The search reaches three
-        times as far from its point as the nearest splat is thick along the ray. Returns places [P, 3], NaN for rays
+        points, directions: [P, 3]; unit directions, in which the rays go through the points. The search reaches six times
+        as far from its point as the nearest splat is thick along the ray. Returns places [P, 3], NaN for rays
         that begin above the level or never reach it, and unit normals [P, 3], against the density's gradient.
         """
         places, gradients = np.full(points.shape, np.nan), np.zeros(points.shape)

@@ -69,3 +69,13 @@ class SurfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         setting("Smooth", "Rounds of smoothing, which keep the volume.", minimum=0, maximum=200, advanced=True),
     ] = 0
+    level: Annotated[
+        float,
+        setting(
+            "Level",
+            "The density at which the surface is; lower: farther out.",
+            minimum=0.01,
+            maximum=0.99,
+            advanced=True,
+        ),
+    ] = 0.05  # 0.3 in the paper, for aligned splats; others lie behind the surface by a part of a pixel

@@ -42,16 +42,6 @@ class PoissonSettings(SurfaceSettings, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    level: Annotated[
-        float,
-        setting(
-            "Level",
-            "The density at which the surface is; lower: farther out.",
-            minimum=0.01,
-            maximum=0.99,
-            advanced=True,
-        ),
-    ] = 0.05  # 0.3 in the paper, for aligned splats; others lie behind the surface by a part of a pixel
     trim: (
         Annotated[
             float,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
+from backend.meshing.density import SplatDensity
 from backend.meshing.finishing import Studio
 from backend.meshing.inputs import MeshingInputs, MeshingResult
+from backend.meshing.level_set import on_level
 from backend.meshing.settings import SurfaceSettings
 from backend.meshing.surface import extract_surface
 from backend.meshing.volume import DistanceVolume
@@ -35,13 +37,15 @@ class TsdfSettings(SurfaceSettings, frozen=True, kw_only=True):
 
 @method(label="Mesh from depth", help="A textured mesh of the surface that the splats show (TSDF fusion).")
 def run(config: TsdfSettings, inputs: MeshingInputs, job: Job) -> MeshingResult:
-    splats = len(inputs.representation.bake())
-    resolution = config.resolution or round(min(max(0.6 * math.sqrt(splats), _COARSEST), _FINEST))
+    splats = inputs.representation.bake()
+    resolution = config.resolution or round(min(max(0.6 * math.sqrt(len(splats)), _COARSEST), _FINEST))
     volume = DistanceVolume(inputs.bounds, resolution)
     studio = Studio(config, inputs, job.progress, 3)
-    pictures = studio.look(volume.voxel / _PIXELS_A_VOXEL, volume.truncation)
-    for picture in pictures:
-        volume.mark(picture)
+    density, pictures = SplatDensity(splats), []
+    for picture in studio.look(volume.voxel / _PIXELS_A_VOXEL, volume.truncation):
+        pictures.append(on_level(picture, density, config.level))
+        volume.mark(pictures[-1])
+        studio.steps.watch()
     studio.steps.done()
     for picture in pictures:
         volume.add(picture)
