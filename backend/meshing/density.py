@@ -49,8 +49,8 @@ class SplatDensity:
     def crossings(self, points: np.ndarray, directions: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Where rays come from below the level to above it, near given points, and the outward normals there.
 
-        points, directions: [P, 3]; unit directions, in which the rays go through the points. The search reaches six times
-        as far from its point as the nearest splat is thick along the ray. Returns places [P, 3], NaN for rays
+        points, directions: [P, 3]; unit directions, in which the rays go through the points. The search reaches six
+        times as far from its point as the nearest splat is thick along the ray. Returns places [P, 3], NaN for rays
         that begin above the level or never reach it, and unit normals [P, 3], against the density's gradient.
         """
         places, gradients = np.full(points.shape, np.nan), np.zeros(points.shape)
