@@ -51,11 +51,15 @@ def repair(given: Arrays, options: Options) -> Arrays:
         meshes.meshing_close_holes(maxholesize=options["holes"], newfaceselected=False)
     if options["smooth"]:
         meshes.apply_coord_taubin_smoothing(stepsmoothnum=options["smooth"])
-    if options["faces"] and meshes.current_mesh().face_number() > options["faces"]:
-        meshes.meshing_decimation_quadric_edge_collapse(
-            targetfacenum=options["faces"], preservetopology=True, preservenormal=True, planarquadric=True
-        )
-        _make_manifold(meshes)
+    for keeps_topology in (True, False):  # few faces may not suffice for all handles of a mesh
+        if options["faces"] and meshes.current_mesh().face_number() > options["faces"]:
+            meshes.meshing_decimation_quadric_edge_collapse(
+                targetfacenum=options["faces"],
+                preservetopology=keeps_topology,
+                preservenormal=True,
+                planarquadric=True,
+            )
+            _make_manifold(meshes)
     return _mesh(meshes.current_mesh())
 
 

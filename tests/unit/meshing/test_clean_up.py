@@ -87,6 +87,13 @@ def test_smoothing_takes_the_noise_and_leaves_the_size() -> None:
     assert radii.std() < 0.005 and radii.mean() == pytest.approx(1, abs=0.005)
 
 
+def test_the_face_budget_is_kept_where_all_handles_would_take_more() -> None:
+    ring = trimesh.creation.torus(1, 0.3, major_sections=32, minor_sections=16)
+    rings = trimesh.util.concatenate([ring.copy().apply_translation((3 * (i % 6), 3 * (i // 6), 0)) for i in range(36)])
+    made = clean(TriangleMesh(rings.vertices.astype(np.float32), rings.faces.astype(np.int32)), faces=200)
+    assert 50 <= len(made.faces) <= 200
+
+
 def test_a_process_that_nobody_wants_any_longer_ends_at_once() -> None:
     class Cancel(Exception):
         pass
