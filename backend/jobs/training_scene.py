@@ -57,10 +57,10 @@ class TrainingScene:
             self.test_photos,
             self.points,
             self.plan,
-            resume,
-            self.mesh,
-            self.poses,
-            self.given,
+            resume=resume,
+            mesh=self.mesh,
+            poses=self.poses,
+            start=self.given,
         )
 
     def in_words(self, label: str) -> str:

@@ -31,14 +31,17 @@ def forget(asset: str) -> None:
     _answers.forget(asset)
 
 
-def fit_soon() -> None:
-    """Another attribute was chosen: the range becomes all that occurs, once that is known."""
+def fit_soon(chosen: Any, asset: str, version: str) -> None:
+    """Another attribute was chosen: the range becomes all that occurs, once that is known. Not in a draw."""
     global _is_to_fit
     _is_to_fit = True
+    histogram = of(asset, version, chosen.attribute)
+    if histogram is not None:
+        _fit(chosen, histogram)
 
 
-def fit(chosen: Any, histogram: selecting.Histogram) -> None:
-    """Sets the range to what occurs, if another attribute was chosen since. Not in the middle of a draw."""
+def _fit(chosen: Any, histogram: selecting.Histogram) -> None:
+    """Sets the range to what occurs, if another attribute was chosen since."""
     global is_fitting, _is_to_fit
     if not _is_to_fit:
         return
@@ -56,7 +59,7 @@ def _question(asset: str, version: str, attribute: Any) -> selecting.FetchHistog
 def _came(key: wanted_answers.Key, histogram: selecting.Histogram) -> None:
     chosen = bpy.context.scene.splatwright.select
     if chosen.attribute == key[2]:
-        fit(chosen, histogram)
+        _fit(chosen, histogram)
 
 
 _answers = wanted_answers.WantedAnswers(_question, selecting.Histogram, _came)

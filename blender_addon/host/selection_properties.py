@@ -49,9 +49,11 @@ def _range_chosen(self: Any, context: Any) -> None:
 
 
 def _attribute_chosen(self: Any, context: Any) -> None:
-    from . import histograms
+    from . import histograms, objects
 
-    histograms.fit_soon()
+    splats = context.view_layer.objects.active
+    if splats is not None and objects.is_splats(splats):
+        histograms.fit_soon(self, splats.splatwright.asset, splats.splatwright.version)
 
 
 class SelectionProperties(bpy.types.PropertyGroup):

@@ -14,6 +14,8 @@ from . import asking
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Find = Callable[[Any], bpy.types.Object | None]  # the splats that an operator would be about, in a context
+
 _UNDO = ": undo does not reach splats in other modes"
 
 
@@ -54,9 +56,9 @@ def object_called(name: str) -> bpy.types.Object:
     return found
 
 
-def can_choose(operator: Any, context: Any) -> bool:
+def can_choose(operator: Any, context: Any, find: Find = active_splats) -> bool:
     """For an operator's poll. Without a window the object may be given by name."""
-    if not current.is_interactive() or active_splats(context) is not None:
+    if not current.is_interactive() or find(context) is not None:
         return True
     operator.poll_message_set("Select a splat object first")
     return False
@@ -70,19 +72,14 @@ def in_object_mode(operator: Any, context: Any, why: str = _UNDO) -> bool:
     return False
 
 
-def can_work_on(
-    operator: Any, context: Any, find: Callable[[Any], bpy.types.Object | None] = active_splats, why: str = _UNDO
-) -> bool:
+def can_work_on(operator: Any, context: Any, find: Find = active_splats, why: str = _UNDO) -> bool:
     """For an operator's poll: there are splats, nothing works on them, and undo reaches them."""
     if not asking.can_ask(operator) or not in_object_mode(operator, context, why):
         return False
-    if not current.is_interactive():
-        return True  # they may be given by name
-    splats: Any = find(context)
-    if splats is None:
-        operator.poll_message_set("Select a splat object first")
+    if not can_choose(operator, context, find):
         return False
-    if current.session().job_of_asset(splats.splatwright.asset) is not None:
+    splats: Any = find(context) if current.is_interactive() else None
+    if splats is not None and current.session().job_of_asset(splats.splatwright.asset) is not None:
         operator.poll_message_set("A job is still working on these splats")
         return False
     return True

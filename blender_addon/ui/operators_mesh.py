@@ -54,7 +54,7 @@ class SPLATWRIGHT_OT_extract_mesh(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return can_work_on(cls, context, lambda _: splats_or_their_mesh(context.active_object, context), why="")
+        return can_work_on(cls, context, lambda at: splats_or_their_mesh(at.active_object, at), why="")
 
     def execute(self, context: Any) -> set[Any]:
         return asking.attempt(self, lambda: self._extract(context))

@@ -98,8 +98,8 @@ def test_a_mesh_is_made_where_the_splats_stand_with_their_colours(connected: Mod
     positions = np.empty(3 * len(mesh.vertices), np.float32)
     mesh.vertices.foreach_get("co", positions)
     positions = positions.reshape(-1, 3)
-    top = positions[:, 2] > 0.3  # that half is solid, and its splats are half as thick as the mesh may lie off
-    assert len(mesh.polygons) > 50 and np.median(np.linalg.norm(positions[top], axis=1)) == pytest.approx(1, abs=0.15)
+    top = positions[:, 2] > 0.3  # that half is solid; its thick splats are as dense as a surface out to 1.1
+    assert len(mesh.polygons) > 50 and np.median(np.linalg.norm(positions[top], axis=1)) == pytest.approx(1.1, abs=0.05)
     colors = np.empty(4 * len(mesh.vertices), np.float32)
     mesh.color_attributes.active_color.data.foreach_get("color_srgb", colors)
     red = colors.reshape(-1, 4)[:, 0]

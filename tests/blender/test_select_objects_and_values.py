@@ -169,3 +169,24 @@ def test_a_recipe_of_the_edits_is_saved(connected: ModuleType, ball: Any, tmp_pa
     file = tmp_path / "ball.recipe.json"
     assert bpy.ops.splatwright.save_recipe(filepath=str(file)) == {"FINISHED"}
     assert '"opacity"' in file.read_text() and json.loads(file.read_text())
+
+
+def test_another_attribute_brings_its_range_also_when_its_values_are_known(
+    connected: ModuleType, ball: Any, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bpy
+
+    histograms, selecting = room("host.histograms"), room("protocol").selecting
+    asked = []
+
+    def known(asset: str, version: str, attribute: str) -> Any:
+        asked.append((asset, version))
+        return selecting.Histogram(2.0, 7.0, (1, 2)) if attribute == "size" else None
+
+    monkeypatch.setattr(histograms, "of", known)
+    chosen = bpy.context.scene.splatwright.select
+    chosen.attribute, chosen.low, chosen.high = "opacity", 0.25, 0.5
+    assert (chosen.low, chosen.high) == (0.25, 0.5)
+    chosen.attribute = "size"
+    assert (chosen.low, chosen.high) == (2.0, 7.0)
+    assert set(asked) == {(ball.splatwright.asset, ball.splatwright.version)}
